@@ -1,0 +1,1 @@
+"""The depth_perception command and its verbs."""

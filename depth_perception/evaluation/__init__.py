@@ -1,0 +1,1 @@
+"""Recordings, metrics and reports; reads bags without rclpy."""

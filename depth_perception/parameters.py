@@ -1,0 +1,217 @@
+"""Every parameter of the estimators and the nodes, declared once.
+
+The ROS parameters, the YAML check, the command line and the reference page derive from these
+classes. A double underscore in a field name is a dot in the parameter name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from depth_perception.errors import SettingsError
+from depth_perception.settings import Checked, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorSettings(Checked):
+    """What mono and stereo estimators share."""
+
+    model: str = setting(
+        'auto', 'Model card: an id of `depth_perception models list`, or the path of a card.'
+    )
+    backend: str = setting(
+        'auto', 'Runtime of the network.', choices=('auto', 'onnxruntime', 'tensorrt')
+    )
+    threads: int = setting(0, 'CPU threads of the matcher or network; 0: all.', low=0, high=256)
+    min_depth_m: float = setting(
+        0.2, 'Nearest depth kept; nearer is -Inf.', unit='m', low=0.01, high=100.0, live=True
+    )
+    max_depth_m: float = setting(
+        20.0, 'Farthest depth kept; farther is +Inf.', unit='m', low=0.1, high=1000.0, live=True
+    )
+    max_relative_sigma: float = setting(
+        0.3, 'Pixels with sigma / depth above this are unknown.', low=0.01, high=1.0, live=True
+    )
+    filters__speckle_area_px: int = setting(
+        0,
+        'Remove connected patches of depth smaller than this; 0: off.',
+        unit='px',
+        low=0,
+        high=1_000_000,
+        live=True,
+    )
+    filters__speckle_jump: float = setting(
+        0.05,
+        'Relative jump of inverse depth that separates two patches.',
+        low=0.001,
+        high=1.0,
+        live=True,
+    )
+    filters__flying_pixels: bool = setting(
+        True, 'Remove pixels that hang between a near and a far surface.', live=True
+    )
+    filters__flying_jump: float = setting(
+        0.05, 'Relative jump of depth that makes an edge.', low=0.005, high=1.0, live=True
+    )
+    filters__flying_angle_deg: float = setting(
+        4.0,
+        'Surfaces seen at a smaller grazing angle are taken for an edge.',
+        unit='deg',
+        low=0.1,
+        high=45.0,
+        live=True,
+    )
+    filters__temporal_weight: float = setting(
+        0.0,
+        'Weight of the past in a running mean of inverse depth; 0: off. For still cameras.',
+        low=0.0,
+        high=0.95,
+        live=True,
+    )
+
+    def check_together(self) -> None:
+        """Check that the depth range is not empty.
+
+        Raises:
+            SettingsError: If min_depth_m is not below max_depth_m.
+        """
+        if self.min_depth_m >= self.max_depth_m:
+            raise SettingsError(
+                f'min_depth_m ({self.min_depth_m}) must be below max_depth_m ({self.max_depth_m})'
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StereoEstimatorSettings(EstimatorSettings):
+    """The stereo estimator: semi-global matching or a stereo network."""
+
+    sgbm__min_disparity: int = setting(
+        0, 'Least disparity searched.', unit='px', low=-256, high=1024
+    )
+    sgbm__num_disparities: int = setting(
+        0,
+        'Number of disparities searched; 0: from min_depth_m and the calibration, at most 256.',
+        unit='px',
+        low=0,
+        high=1024,
+        step=16,
+    )
+    sgbm__block_size: int = setting(
+        5, 'Side of the matched block.', unit='px', low=1, high=21, step=2
+    )
+    sgbm__mode: str = setting(
+        'hh',
+        'Paths of the aggregation: all eight (hh), five (sgbm) or three and fast (3way).',
+        choices=('hh', 'sgbm', '3way'),
+    )
+    sgbm__uniqueness: int = setting(
+        10, 'Margin by which the best cost must win.', unit='%', low=0, high=100, live=True
+    )
+    sgbm__left_right_px: float = setting(
+        1.0,
+        'Greatest difference of left and right disparity; 0: no check, twice as fast.',
+        unit='px',
+        low=0.0,
+        high=64.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonoEstimatorSettings(EstimatorSettings):
+    """The mono estimator: a network, with what is known of the ground."""
+
+    ground__camera_height_m: float = setting(
+        0.0,
+        'Height of the optical centre above the floor; 0: not known.',
+        unit='m',
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    ground__height_sigma_m: float = setting(
+        0.01, 'Standard deviation of the height.', unit='m', low=0.0, high=10.0, live=True
+    )
+    ground__pitch_deg: float = setting(
+        0.0,
+        'Tilt of the optical axis below the horizon.',
+        unit='deg',
+        low=-80.0,
+        high=89.0,
+        live=True,
+    )
+    ground__roll_deg: float = setting(
+        0.0,
+        'Rotation about the optical axis, clockwise seen from behind the camera.',
+        unit='deg',
+        low=-180.0,
+        high=180.0,
+        live=True,
+    )
+    ground__tilt_sigma_deg: float = setting(
+        0.5, 'Standard deviation of pitch and roll.', unit='deg', low=0.0, high=20.0, live=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings(Checked):
+    """What both nodes need besides their estimator."""
+
+    image_transport: str = setting(
+        'raw', 'Image type of the inputs.', choices=('raw', 'compressed')
+    )
+    input_rectified: str = setting(
+        'auto',
+        'Whether the input is rectified. auto: by the camera_info and the topic name; '
+        'yes: trust it; no: rectify here.',
+        choices=('auto', 'yes', 'no'),
+    )
+    max_image_side_px: int = setting(
+        8192, 'Larger images are refused.', unit='px', low=16, high=16384
+    )
+    approximate_sync: bool = setting(
+        False, 'Pair inputs whose stamps differ by up to the tolerance, instead of equal stamps.'
+    )
+    approximate_sync_tolerance_seconds: float = setting(
+        0.01, 'Greatest difference of paired stamps.', unit='s', low=0.0, high=1.0
+    )
+    queue_size: int = setting(5, 'Messages kept per input while pairing.', low=1, high=100)
+    cache_camera_info: bool = setting(
+        False, 'Use the newest camera_info whatever its stamp, instead of pairing it by stamp.'
+    )
+    lazy: bool = setting(True, 'Subscribe to the inputs only while an output has a subscriber.')
+    max_input_age_s: float = setting(
+        0.5, 'Older input is dropped; 0: any age.', unit='s', low=0.0, high=3600.0, live=True
+    )
+    diagnostics_period_s: float = setting(
+        1.0, 'Time between two diagnostics messages.', unit='s', low=0.1, high=60.0
+    )
+    compressed_depth__png_level: int = setting(
+        1, 'Effort of the compressedDepth PNG.', low=0, high=9, live=True
+    )
+    compressed_depth__depth_max_m: float = setting(
+        20.0,
+        'Farthest depth that compressedDepth can hold.',
+        unit='m',
+        low=1.0,
+        high=1000.0,
+        live=True,
+    )
+    compressed_depth__depth_quantization: float = setting(
+        100.0,
+        'Depth at which the compressedDepth quantisation step is 1 / 65535 of the range '
+        'of inverse depth.',
+        low=1.0,
+        high=1000.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StereoSettings(NodeSettings, StereoEstimatorSettings):
+    """All parameters of the stereo depth node."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonoSettings(NodeSettings, MonoEstimatorSettings):
+    """All parameters of the mono depth node."""

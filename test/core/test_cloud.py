@@ -1,0 +1,66 @@
+"""The bytes of a cloud, pinned by asymmetric numbers; the fast packer writes the same ones."""
+
+from depth_perception.core.camera import PinholeCamera, points_from_depth
+from depth_perception.core.cloud import CLOUD_FIELDS, cloud_size, pack_cloud, POINT_STEP
+from depth_perception.core.frame import Picture
+from depth_perception.errors import ShapeError
+from depth_perception.inference.cloud_packer import pack_cloud_fast
+import numpy as np
+import pytest
+
+CAMERA = PinholeCamera(width=53, height=37, fx=50.0, fy=61.0, cx=20.0, cy=11.0)
+RNG = np.random.default_rng(5)
+DEPTH = RNG.uniform(0.5, 9.0, (37, 53)).astype(np.float32)
+DEPTH[0, 0], DEPTH[1, 1], DEPTH[2, 3] = np.inf, -np.inf, np.nan
+SIGMA = np.where(np.isfinite(DEPTH), DEPTH * np.float32(0.125), np.float32(np.nan))
+PICTURES = {
+    'rgb': Picture(RNG.integers(0, 256, (37, 53, 3), np.uint8), 'rgb'),
+    'bgr': Picture(RNG.integers(0, 256, (37, 53, 3), np.uint8), 'bgr'),
+    'grey': Picture(RNG.integers(0, 256, (37, 53), np.uint8), 'grey'),
+    'padded': Picture(RNG.integers(0, 256, (37, 60, 3), np.uint8)[:, :53], 'rgb'),
+    'none': None,
+}
+TYPE = np.dtype({'names': [n for n, _ in CLOUD_FIELDS], 'formats': ['<f4'] * 3 + ['<u4', '<f4'],
+                 'offsets': [o for _, o in CLOUD_FIELDS], 'itemsize': POINT_STEP})  # fmt: skip
+
+
+def packed(picture):
+    out = bytearray(cloud_size(CAMERA))
+    pack_cloud(DEPTH, SIGMA, CAMERA, picture, out)
+    return np.frombuffer(out, TYPE).reshape(37, 53)
+
+
+def test_points_lie_where_the_camera_sees_them():
+    cloud = packed(PICTURES['rgb'])
+    expected = points_from_depth(DEPTH, CAMERA)
+    for axis, name in enumerate('xyz'):
+        np.testing.assert_array_equal(cloud[name], expected[..., axis])
+    np.testing.assert_array_equal(cloud['uncertainty'], SIGMA)
+
+
+def test_nothing_infinite_reaches_a_cloud():
+    cloud = packed(PICTURES['rgb'])
+    for row, column in ((0, 0), (1, 1), (2, 3)):
+        point = cloud[row, column]
+        assert all(np.isnan(point[name]) for name in ('x', 'y', 'z', 'uncertainty'))
+
+
+def test_convention_rgb_is_00rrggbb():
+    pixels = np.zeros((37, 53, 3), np.uint8)
+    pixels[:] = (0x11, 0x22, 0x33)
+    assert set(packed(Picture(pixels, 'rgb'))['rgb'].flat) == {0x112233}
+    assert set(packed(Picture(pixels, 'bgr'))['rgb'].flat) == {0x332211}
+    assert set(packed(Picture(pixels[..., 1], 'grey'))['rgb'].flat) == {0x222222}
+
+
+@pytest.mark.parametrize('name', PICTURES)
+def test_fast_packer_writes_the_same_bytes(name):
+    out = bytearray(cloud_size(CAMERA))
+    pack_cloud_fast(DEPTH, SIGMA, CAMERA, PICTURES[name], out)
+    assert out == packed(PICTURES[name]).tobytes()
+
+
+@pytest.mark.parametrize('pack', [pack_cloud, pack_cloud_fast])
+def test_buffer_of_another_size_is_refused(pack):
+    with pytest.raises(ShapeError, match='buffer of'):
+        pack(DEPTH, SIGMA, CAMERA, None, bytearray(cloud_size(CAMERA) - POINT_STEP))

@@ -1,0 +1,50 @@
+"""Propagation against Monte Carlo, and the meaning of confidence."""
+
+import math
+
+from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.stereo import depth_from_disparity, StereoRig
+from depth_perception.core.uncertainty import (
+    confidence_from_sigma,
+    sigma_depth_from_inverse_depth,
+    sigma_inverse_depth_from_disparity,
+)
+import numpy as np
+import pytest
+
+CAMERA = PinholeCamera(8, 6, 700.0, 700.0, 4.0, 3.0)
+RIG = StereoRig(CAMERA, CAMERA, 0.12)
+
+
+def _sigma_depth(disparity: float, sigma: float) -> float:
+    rho = np.array([[disparity / RIG.focal_baseline]], np.float32)
+    sigma_rho = sigma_inverse_depth_from_disparity(np.array([[sigma]], np.float32), RIG)
+    return float(sigma_depth_from_inverse_depth(rho, sigma_rho)[0, 0])
+
+
+@pytest.mark.parametrize(('disparity', 'tolerance'), [(40.0, 0.01), (2.5, 0.02), (1.6, 0.05)])
+def test_sigma_of_depth_agrees_with_monte_carlo(disparity, tolerance):
+    sigma = 0.25
+    rng = np.random.default_rng(3)
+    noisy = rng.normal(disparity, sigma, (1, 400_000)).astype(np.float32)
+    measured = float(np.std(depth_from_disparity(noisy, RIG)))
+    assert _sigma_depth(disparity, sigma) == pytest.approx(measured, rel=tolerance)
+
+
+def test_sigma_grows_with_the_square_of_the_depth():
+    # f b = 84: Z = 2.1 m at 40 px; sigma_Z = Z^2 / (f b) * 0.25.
+    assert _sigma_depth(40.0, 0.25) == pytest.approx(2.1**2 / 84.0 * 0.25)
+
+
+@pytest.mark.parametrize('relative_sigma', [0.02, 0.05, 0.1, 0.25])
+def test_confidence_is_the_probability_of_an_error_below_a_tenth(relative_sigma):
+    depth = np.full((2, 3), 4.0, np.float32)
+    expected = math.erf(0.1 / (relative_sigma * math.sqrt(2.0)))
+    confidence = confidence_from_sigma(depth, depth * np.float32(relative_sigma))
+    np.testing.assert_allclose(confidence, expected, atol=2e-3)
+
+
+def test_confidence_of_unknown_depth_is_zero():
+    depth = np.array([[np.nan, np.inf, -np.inf, 2.0]], np.float32)
+    sigma = np.array([[np.nan, np.nan, np.nan, 1e-9]], np.float32)
+    assert confidence_from_sigma(depth, sigma).tolist() == [[0.0, 0.0, 0.0, 1.0]]
