@@ -1,9 +1,9 @@
 """Propagate standard deviations from disparity and inverse depth to depth.
 
-All formulas are first order. For Z = f b / D with sigma_D the linear sigma is half the width of the
-central 68.3 % to within 1 % while sigma_D / D < 0.1, and 3 % low at 0.18 (checked against Monte
-Carlo in the tests; the standard deviation itself is 4 % larger at 0.1, by its long upper tail). That
-is why pixels with a relative sigma above 0.3 are never published as metric.
+All formulas are first order. For Z = f b / D with sigma_D the linear sigma is half the width of
+the central 68.3 % to within 1 % while sigma_D / D < 0.1, and 3 % low at 0.18 (checked against
+Monte Carlo in the tests; the standard deviation itself is 4 % larger at 0.1, by its long upper
+tail). That is why pixels with a relative sigma above 0.3 are never published as metric.
 """
 
 from __future__ import annotations
