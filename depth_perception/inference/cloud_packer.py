@@ -71,6 +71,6 @@ def _colour_words(
     import cv2
 
     code = getattr(cv2, _CODES[picture.order])
-    words = cv2.cvtColor(picture.pixels[part], code).view(np.uint32)[..., 0]
+    words: NDArray[np.uint32] = cv2.cvtColor(picture.pixels[part], code).view(np.uint32)[..., 0]
     words &= np.uint32(0x00FFFFFF)
     return words.view(np.float32)

@@ -1,0 +1,103 @@
+"""What every runtime of a matcher or a network has in common.
+
+`infer` checks names, types and shapes once for all runtimes; a subclass writes `_infer`. A class
+here is abstract, its subclasses are final.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from depth_perception.core.types import AnyArray
+from depth_perception.errors import DepthPerceptionError, InferenceError, ModelError
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, numpy dtype and shape of a tensor; a side that is free is None."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def problem(self, array: AnyArray) -> str | None:
+        """Return what is wrong with `array` as this tensor, or None."""
+        fits = array.ndim == len(self.shape) and all(
+            wanted is None or wanted == size
+            for wanted, size in zip(self.shape, array.shape, strict=True)
+        )
+        if fits and array.dtype == self.dtype:
+            return None
+        shape = ', '.join('any' if side is None else str(side) for side in self.shape)
+        return (
+            f'{self.name} must be {self.dtype} ({shape}), got {array.dtype} '
+            f'({", ".join(map(str, array.shape))})'
+        )
+
+
+class Backend(abc.ABC):
+    """Runs one matcher or network.
+
+    Attributes:
+        name: Short name, e.g. 'onnxruntime'.
+        description: What was picked and why, for the log and the diagnostics.
+        inputs: Tensors that `infer` wants.
+        outputs: Tensors that `infer` returns.
+    """
+
+    name: str
+    description: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def infer(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        """Run the network once.
+
+        Args:
+            feeds: One array per input tensor, by name.
+
+        Returns:
+            One array per output tensor, by name. They may be reused by the next call.
+
+        Raises:
+            ModelError: If a tensor is missing, unknown, or has another type or shape.
+            InferenceError: If the runtime fails.
+        """
+        known = {spec.name for spec in self.inputs}
+        if feeds.keys() != known:
+            raise ModelError(
+                f'{self.name} wants the inputs {", ".join(sorted(known))}, '
+                f'got {", ".join(sorted(feeds)) or "none"}'
+            )
+        problems = [spec.problem(feeds[spec.name]) for spec in self.inputs]
+        wrong = [problem for problem in problems if problem]
+        if wrong:
+            raise ModelError(f'{self.name}: {"; ".join(wrong)}')
+        try:
+            return self._infer(feeds)
+        except DepthPerceptionError:
+            raise
+        except Exception as error:
+            raise InferenceError(f'{self.name} failed: {error}') from error
+
+    @abc.abstractmethod
+    def _infer(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        """Run the network on checked inputs."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free what the runtime holds; the backend cannot be used afterwards."""
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

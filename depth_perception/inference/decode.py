@@ -1,0 +1,290 @@
+"""From the raw outputs of a network to inverse depth with its sigma on the grid of the input.
+
+The formulas per output kind are those of the networks' own code, see docs/model_cards.md. Values
+are interpolated as inverse depth, where a surface is linear in the image; masks are taken from the
+nearest pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.frame import StereoFrame
+from depth_perception.core.types import AnyArray, InverseDepthMap, Mask, SigmaMap
+from depth_perception.errors import ModelError, NotMetricError
+from depth_perception.inference.card_schema import ConfidenceSpec, RELATIVE_KINDS
+from depth_perception.inference.cards import ModelCard
+from depth_perception.inference.point_shift import z_shift
+from depth_perception.inference.preprocess import Preparation
+from depth_perception.inference.resize import restored_map
+import numpy as np
+
+_COMPARE: dict[str, Callable[[AnyArray, float], AnyArray]] = {
+    '>': np.greater,
+    '<': np.less,
+    '>=': np.greater_equal,
+    '<=': np.less_equal,
+}
+_LEAST_RHO = np.float32(1e-6)  # 1000 km; keeps 1 / rho finite
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Inverse depth of one frame on the grid of the input image.
+
+    Attributes:
+        rho: (H, W) float32 [1/m], NaN unknown.
+        sigma_rho: (H, W) float32 [1/m], NaN where `rho` is.
+        far: (H, W) bool, sky; None where the network does not tell.
+        disparity: (H, W) float32 [px] of the input image, stereo only.
+    """
+
+    rho: InverseDepthMap
+    sigma_rho: SigmaMap
+    far: Mask | None
+    disparity: AnyArray | None
+
+
+def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Preparation) -> Decoded:
+    """Return the metric reading of a network's outputs.
+
+    Args:
+        outputs: Raw tensors by name.
+        card: What they mean.
+        preparation: How the input was made.
+
+    Raises:
+        ModelError: If a tensor is missing or has another shape than the card says.
+        NotMetricError: If the output is relative.
+    """
+    if card.output.kind in RELATIVE_KINDS:
+        raise NotMetricError(relative_problem(card))
+    spec = card.output
+    raw = plane_of(outputs, spec.tensor, spec.layout, spec.channel).astype(np.float32, copy=False)
+    values = raw if (spec.gain, spec.bias) == (1.0, 0.0) else raw * spec.gain + spec.bias
+    with np.errstate(all='ignore'):
+        rho, slope = _inverse_depth(values, outputs, card, preparation)
+        if spec.geometry == 'ray':
+            norm = _at_output(preparation, rho.shape).ray_norm
+            rho, slope = rho * norm, slope * norm
+        sigma = _sigma(rho, slope, outputs, card, preparation)
+        invalid, far = _masks(raw, rho, outputs, card)
+    rho[invalid] = np.nan
+    rho, sigma = restored_map(rho, preparation.plan), restored_map(sigma, preparation.plan)
+    sigma[np.isnan(rho)] = np.nan
+    far_here = None
+    if far is not None:
+        nearest = restored_map(far.astype(np.uint8), preparation.plan, nearest=True)
+        far_here = nearest.astype(bool)
+    disparity = None
+    if card.output.kind == 'disparity_px':
+        disparity = _outside_removed(rho, sigma, preparation)
+    return Decoded(rho, sigma, far_here, disparity)
+
+
+def relative_problem(card: ModelCard) -> str:
+    """Return why a relative network gives no metres, and what to do about it."""
+    needs = ' or '.join(mode for mode in card.scale.modes if mode != 'none') or 'none'
+    return (
+        f'{card.id} gives relative depth ({card.output.kind}), which has no unit. A scale is '
+        f'needed (this card knows: {needs}) and none is configured; nothing metric is published. '
+        'Choose a metric model (`depth_perception models list`)'
+    )
+
+
+def plane_of(
+    outputs: Mapping[str, AnyArray], name: str, layout: str, channel: int | None
+) -> AnyArray:
+    """Return one (H, W) plane of an output tensor of shape (H, W), (1, H, W) or with channels.
+
+    Raises:
+        ModelError: If the tensor is missing, or its shape leaves a choice.
+    """
+    if name not in outputs:
+        raise ModelError(f'the network has no output {name!r}; it has {", ".join(outputs)}')
+    tensor = outputs[name]
+    if tensor.ndim == 4 and tensor.shape[0] == 1:
+        tensor = tensor[0]
+    elif tensor.ndim == 3 and tensor.shape[0] == 1 and channel is None:
+        return np.asarray(tensor[0])
+    if tensor.ndim == 3:
+        axis = 2 if layout == 'NHWC' else 0
+        index = channel or 0
+        if channel is None and tensor.shape[axis] != 1:
+            raise ModelError(
+                f'output {name} has {tensor.shape[axis]} channels; the card must name one '
+                '(output.channel)'
+            )
+        return np.asarray(np.take(tensor, index, axis=axis))
+    if tensor.ndim != 2:
+        raise ModelError(f'output {name} has shape {outputs[name].shape}, which is no image')
+    return tensor
+
+
+def _at_output(preparation: Preparation, shape: tuple[int, ...]) -> PinholeCamera:
+    """Return the camera of the output, which may be smaller than the network's input."""
+    return preparation.camera.resized(shape[1], shape[0])
+
+
+def _inverse_depth(
+    o: AnyArray, outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Preparation
+) -> tuple[AnyArray, AnyArray]:
+    """Return (rho, |d rho / d o|) of a metric kind, on the grid of the network's output."""
+    kind, spec = card.output.kind, card.output
+    camera = preparation.camera
+    if kind == 'disparity_px':
+        rig = _stereo(preparation, card).rig
+        gain = np.float32(1.0 / (preparation.plan.sx * rig.focal_baseline))
+        rho = o * gain + np.float32(rig.doffs_px / rig.focal_baseline)
+        return rho, np.asarray(gain)
+    if kind == 'inv_depth_fov':
+        gain = np.float32(preparation.frame.camera.width / preparation.frame.camera.fx)
+        return o * gain, np.asarray(gain)
+    if kind in ('disparity_sigmoid', 'disparity_width'):
+        gain, offset = _trained_rig(card, preparation)
+        return o * gain + offset, np.asarray(gain)
+    if kind == 'depth_focal' and spec.focal is not None:
+        focal = camera.fx if spec.focal.use == 'fx' else 0.5 * (camera.fx + camera.fy)
+        slope = np.asarray(focal / spec.focal.reference, np.float32)
+        z = o * slope
+    elif kind == 'log_depth':
+        z = np.exp(o)
+        slope = z
+    elif kind == 'points_affine_z':
+        z, slope = _shifted_points(o, outputs, card, preparation)
+    else:  # depth_metric, points_metric
+        z, slope = o, np.ones((), np.float32)
+    rho = np.float32(1.0) / np.maximum(z, _LEAST_RHO)
+    return np.where(z > 0.0, rho, np.float32(np.nan)), np.square(rho) * slope
+
+
+def _stereo(preparation: Preparation, card: ModelCard) -> StereoFrame:
+    if not isinstance(preparation.frame, StereoFrame):
+        raise ModelError(f'{card.id}: {card.output.kind} needs a stereo pair')
+    return preparation.frame
+
+
+def _trained_rig(card: ModelCard, preparation: Preparation) -> tuple[np.float32, np.float32]:
+    """Return (gain, offset) of rho = gain * o + offset for networks that know one rig only."""
+    params = card.output.params
+    if card.output.kind == 'disparity_sigmoid':
+        low, high = 1.0 / params.z_max, 1.0 / params.z_min
+        return np.float32((high - low) / params.rig_gain), np.float32(low / params.rig_gain)
+    camera = preparation.frame.camera
+    return np.float32(camera.width / (camera.fx * params.baseline_m)), np.float32(0.0)
+
+
+def _shifted_points(
+    o: AnyArray, outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Preparation
+) -> tuple[AnyArray, AnyArray]:
+    """Return Z = m (o_z + t) with the shift t solved from the intrinsics."""
+    params, layout = card.output.params, card.output.layout
+    x = plane_of(outputs, card.output.tensor, layout, 0)
+    y = plane_of(outputs, card.output.tensor, layout, 1)
+    usable = np.isfinite(o)
+    for mask in card.masks:
+        usable &= _COMPARE[mask.op](plane_of(outputs, mask.tensor, 'NCHW', None), mask.value)
+    gain = 1.0
+    if params.metric_scale_tensor is not None:
+        gain = float(np.ravel(outputs[params.metric_scale_tensor])[0])
+    shift = z_shift(x, y, o, usable, _at_output(preparation, o.shape))
+    slope = np.asarray(gain, np.float32)
+    return (o + np.float32(shift)) * slope, slope
+
+
+def _sigma(
+    rho: AnyArray,
+    slope: AnyArray,
+    outputs: Mapping[str, AnyArray],
+    card: ModelCard,
+    preparation: Preparation,
+) -> AnyArray:
+    """Return sigma_rho: the network's own word, and the floor of the card, in quadrature."""
+    floor = _sigma_floor(rho, card, preparation)
+    spec = card.confidence
+    if spec is None or spec.meaning == 'none':
+        return np.broadcast_to(floor, rho.shape).astype(np.float32)
+    score = plane_of(outputs, spec.tensor, 'NCHW', None).astype(np.float32, copy=False)
+    own = _sigma_in_domain(score, spec, card.uncertainty.relative_floor)
+    if spec.meaning in ('prob', 'log_error') or spec.domain == 'log_depth':
+        own = own * rho
+    elif spec.domain == 'depth':
+        own = own * np.square(rho)
+    elif spec.domain in ('disparity', 'raw'):
+        own = own * np.abs(slope * np.float32(card.output.gain))
+    if not np.any(floor):
+        return np.asarray(own)
+    return np.asarray(np.hypot(own, floor))
+
+
+def _sigma_floor(rho: AnyArray, card: ModelCard, preparation: Preparation) -> AnyArray:
+    """Return the least sigma_rho that the card believes in, one number or a map."""
+    uncertainty = card.uncertainty
+    if uncertainty.disparity_floor_px > 0.0 and card.output.kind == 'disparity_px':
+        rig = _stereo(preparation, card).rig
+        return np.asarray(uncertainty.disparity_floor_px / rig.focal_baseline, np.float32)
+    if uncertainty.relative_floor == 0.0:
+        return np.zeros((), np.float32)
+    return np.abs(rho * np.float32(uncertainty.relative_floor))
+
+
+def _sigma_in_domain(score: AnyArray, spec: ConfidenceSpec, floor: float) -> AnyArray:
+    """Return the standard deviation that a score stands for, in the domain of the card.
+
+    A probability or a precision without a unit only ranks; it stretches the relative floor until
+    a calibration says better.
+    """
+    if spec.meaning == 'variance':
+        return np.asarray(np.sqrt(np.maximum(score, np.float32(0.0))))
+    if spec.meaning == 'log_sigma':
+        return np.asarray(np.exp(score))
+    if spec.meaning == 'log_variance':
+        return np.asarray(np.exp(np.float32(0.5) * score))
+    if spec.meaning == 'prob':
+        share = score if spec.better == 'high' else np.float32(1.0) - score
+        return np.asarray(np.float32(floor) / np.clip(share, 0.05, 1.0))
+    if spec.meaning == 'precision':
+        return np.asarray(np.reciprocal(np.sqrt(np.maximum(score, np.float32(1e-12)))))
+    return np.abs(score)  # sigma, log_error
+
+
+def _masks(
+    raw: AnyArray, rho: AnyArray, outputs: Mapping[str, AnyArray], card: ModelCard
+) -> tuple[AnyArray, AnyArray | None]:
+    """Return (invalid, far) on the grid of the network's output."""
+    invalid = ~np.isfinite(rho)
+    spec = card.output
+    if spec.saturate is not None:
+        invalid |= np.abs(raw) >= spec.saturate
+    if spec.range_m:
+        invalid |= (rho * spec.range_m[1] < 1.0) | (rho * spec.range_m[0] > 1.0)
+    if spec.kind == 'disparity_px':
+        disparity = raw * spec.gain + spec.bias
+        invalid |= disparity < spec.params.min_disp
+        if spec.params.max_disp is not None:
+            invalid |= disparity >= spec.params.max_disp - 1
+    far = None
+    for mask in card.masks:
+        outside = ~_COMPARE[mask.op](plane_of(outputs, mask.tensor, 'NCHW', None), mask.value)
+        if mask.otherwise == 'far':
+            far = outside if far is None else far | outside
+        else:
+            invalid |= outside
+    return invalid, far
+
+
+def _outside_removed(rho: AnyArray, sigma: AnyArray, preparation: Preparation) -> AnyArray:
+    """Return the disparity of the input image; matches left of the right image are removed."""
+    frame = preparation.frame
+    if not isinstance(frame, StereoFrame):
+        raise ModelError('disparity needs a stereo pair')
+    rig = frame.rig
+    disparity = rho * np.float32(rig.focal_baseline) - np.float32(rig.doffs_px)
+    columns = np.arange(disparity.shape[1], dtype=np.float32)
+    outside = disparity > columns + np.float32(0.5)
+    if bool(outside.any()):
+        for values in (disparity, rho, sigma):
+            values[outside] = np.nan
+    return np.asarray(disparity)

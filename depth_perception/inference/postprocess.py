@@ -1,0 +1,129 @@
+"""From inverse depth with its sigma to the published estimate: filters, range, and Z = 1 / rho."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+import time
+from types import MappingProxyType
+
+from depth_perception.core.estimate import DepthEstimate, Disparity, Scale
+from depth_perception.core.filters import flying_pixel_mask, speckle_mask, TemporalFilter
+from depth_perception.core.frame import MonoFrame, StereoFrame
+from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
+from depth_perception.parameters import EstimatorSettings
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RawEstimate:
+    """What a matcher or a network says, made metric but not yet judged.
+
+    Attributes:
+        rho: (H, W) float32 [1/m]; NaN unknown, 0 or negative at or beyond infinity.
+        sigma_rho: (H, W) float32 [1/m], one standard deviation; NaN where `rho` is NaN.
+        scale: How it became metric.
+        far: (H, W) bool, sky by a mask of the network; None where there is no such mask.
+        disparity: What `rho` was made from, stereo only.
+        timings_ms: Duration of the stages so far [ms].
+    """
+
+    rho: InverseDepthMap
+    sigma_rho: SigmaMap
+    scale: Scale
+    far: Mask | None = None
+    disparity: Disparity | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Postprocessor:
+    """Judges raw estimates; remembers the past only for the temporal filter."""
+
+    def __init__(self) -> None:
+        self._temporal = TemporalFilter()
+
+    def reset(self) -> None:
+        """Forget the past, e.g. because the clock jumped or the camera changed."""
+        self._temporal.reset()
+
+    def finish(
+        self, raw: RawEstimate, frame: MonoFrame | StereoFrame, settings: EstimatorSettings
+    ) -> DepthEstimate:
+        """Return the estimate that may be published.
+
+        A pixel is known where its sigma is small against its inverse depth, or against the
+        inverse of the greatest depth if that is larger, so that "beyond the range" needs the same
+        certainty as a depth just inside it.
+
+        Args:
+            raw: Metric inverse depth of the frame.
+            frame: The frame it was made from.
+            settings: Range, sigma gate and filters.
+
+        Returns:
+            Depth with NaN unknown, +Inf beyond range, -Inf too near.
+        """
+        start = time.perf_counter()
+        rho, sigma_rho = raw.rho, raw.sigma_rho
+        if settings.filters__temporal_weight > 0.0:
+            rho, sigma_rho = self._temporal.fuse(rho, sigma_rho, settings.filters__temporal_weight)
+        depth = _judged_depth(rho, sigma_rho, raw.far, settings)
+        if settings.filters__flying_pixels:
+            depth[
+                flying_pixel_mask(
+                    depth,
+                    frame.camera,
+                    settings.filters__flying_jump,
+                    settings.filters__flying_angle_deg,
+                )
+            ] = np.nan
+        if settings.filters__speckle_area_px > 0:
+            _remove_speckles(depth, rho, settings)
+        valid = np.isfinite(depth)
+        with np.errstate(invalid='ignore', over='ignore'):
+            sigma = np.square(depth)
+            sigma *= sigma_rho
+        sigma[~valid] = np.nan
+        disparity = raw.disparity
+        if disparity is not None:
+            values = disparity.values.copy()
+            values[~valid] = np.nan
+            disparity = replace(disparity, values=values)
+        timings = {**raw.timings_ms, 'filter': (time.perf_counter() - start) * 1e3}
+        return DepthEstimate(
+            depth=depth,
+            sigma=sigma,
+            valid=valid,
+            camera=frame.camera,
+            scale=raw.scale,
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            disparity=disparity,
+            timings_ms=MappingProxyType(timings),
+        )
+
+
+def _judged_depth(
+    rho: InverseDepthMap, sigma_rho: SigmaMap, far: Mask | None, settings: EstimatorSettings
+) -> DepthMap:
+    """Return Z = 1 / rho with the codes for unknown, beyond range and too near."""
+    rho_min = np.float32(1.0 / settings.max_depth_m)
+    rho_max = np.float32(1.0 / settings.min_depth_m)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        depth: DepthMap = np.reciprocal(rho, dtype=np.float32)
+        limit = np.maximum(rho, rho_min)
+        limit *= np.float32(settings.max_relative_sigma)
+        known = sigma_rho <= limit
+        depth[rho < rho_min] = np.inf
+        depth[rho > rho_max] = -np.inf
+    depth[~known] = np.nan
+    if far is not None:
+        depth[far] = np.inf
+    return depth
+
+
+def _remove_speckles(depth: DepthMap, rho: InverseDepthMap, settings: EstimatorSettings) -> None:
+    """Set the depth of small patches to NaN; sky and range codes stay."""
+    finite = np.isfinite(depth)
+    kept = np.where(finite, rho, np.float32(np.nan))
+    specks = speckle_mask(kept, settings.filters__speckle_jump, settings.filters__speckle_area_px)
+    depth[specks & finite] = np.nan

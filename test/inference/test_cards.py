@@ -1,0 +1,117 @@
+"""Model cards: read strictly, hostile ones refused with the place of the mistake."""
+
+import hashlib
+
+from depth_perception.errors import ModelError
+from depth_perception.inference.cards import artifact_path, load_card
+import pytest
+import yaml
+
+CARD = {
+    'id': 'net',
+    'task': 'mono',
+    'artifact': {'file': 'net.onnx', 'licence': 'MIT', 'commercial': True},
+    'inputs': [{'tensor': 'image', 'from': 'left', 'mean': [0.5, 0.4, 0.3], 'std': [1, 2, 3]}],
+    'resize': {'policy': 'stretch', 'size': [192, 640]},
+    'output': {'tensor': 'depth', 'kind': 'depth_focal', 'focal': {'reference': 300}},
+    'masks': [{'tensor': 'sky', 'op': '<', 'value': 0.3, 'else': 'far'}],
+}
+
+
+def write(folder, changes=None, name='net.yaml'):
+    path = folder / name
+    path.write_text(yaml.safe_dump({**CARD, **(changes or {})}))
+    return str(path)
+
+
+def test_card_is_read_with_its_defaults(tmp_path):
+    card = load_card(write(tmp_path))
+    assert card.resize.size == (192, 640)
+    assert card.inputs[0].std == (1.0, 2.0, 3.0)
+    assert (card.inputs[0].layout, card.inputs[0].divide) == ('NCHW', 255.0)
+    assert card.masks[0].otherwise == 'far'
+    assert card.output.focal.reference == 300.0
+    assert not card.is_relative
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'ouput': {}}, 'card: unknown key ouput; known are id, task'),
+        ({'resize': {'policy': 'squash'}}, "card.resize.policy: 'squash' is not one of stretch"),
+        ({'output': {'tensor': 'd'}}, 'card.output: kind is missing'),
+        ({'output': {'tensor': 'd', 'kind': 'depth_focal'}}, 'output.focal is missing'),
+        ({'output': {'tensor': 'd', 'kind': 'disparity_px'}}, 'needs a stereo pair'),
+        ({'artifact': {'licence': 'MIT', 'commercial': 'maybe'}}, 'commercial: wants bool'),
+        ({'schema': 2}, 'schema is 2, this version reads 1'),
+        ({'inputs': [{'tensor': 'x', 'from': 'left', 'std': [1, 0, 1]}]}, 'must not be 0'),
+        ({'inputs': {'tensor': 'x'}}, 'card.inputs: wants a list'),
+        ({'path': '/etc/passwd'}, 'unknown key path'),
+        ({'masks': [{'tensor': 's', 'op': '=~', 'value': 1.0}]}, r'card.masks\[0\].op'),
+    ],
+)
+def test_mistakes_are_named_with_their_place(tmp_path, changes, words):
+    with pytest.raises(ModelError, match=words):
+        load_card(write(tmp_path, changes))
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('a: &a [1]\nb: *a\n', 'aliases'),
+        ('!!python/object/apply:os.system [true]', 'not readable as YAML'),
+        ('- 1\n', 'a card is a mapping'),
+        ('{' * 3000, 'not readable as YAML'),
+        ('x: ' + 'y' * 70_000, 'at most 65536 bytes'),
+    ],
+)
+def test_hostile_yaml_is_refused(tmp_path, text, words):
+    path = tmp_path / 'bad.yaml'
+    path.write_text(text)
+    with pytest.raises(ModelError, match=words):
+        load_card(str(path))
+
+
+def test_base_is_merged_deeply_and_lists_are_replaced(tmp_path):
+    parent = write(tmp_path, name='parent.yaml')
+    child = tmp_path / 'child.yaml'
+    child.write_text(yaml.safe_dump({'base': parent, 'id': 'child', 'resize': {'multiple': 14}}))
+    card = load_card(str(child))
+    assert (card.id, card.resize.policy, card.resize.multiple) == ('child', 'stretch', 14)
+
+
+def test_loop_of_bases_ends(tmp_path):
+    path = tmp_path / 'loop.yaml'
+    path.write_text(yaml.safe_dump({'base': str(path)}))
+    with pytest.raises(ModelError, match='loop'):
+        load_card(str(path))
+
+
+def test_unknown_model_lists_those_there_are():
+    with pytest.raises(ModelError, match=r"no model 'midas'; there are .*sgbm"):
+        load_card('midas')
+
+
+def test_artifact_is_checked_by_its_hash(tmp_path):
+    (tmp_path / 'net.onnx').write_bytes(b'network')
+    digest = hashlib.sha256(b'network').hexdigest()
+    artifact = {**CARD['artifact'], 'sha256': digest}
+    card = load_card(write(tmp_path, {'artifact': artifact}))
+    assert artifact_path(card) == tmp_path / 'net.onnx'
+    (tmp_path / 'net.onnx').write_bytes(b'another')
+    with pytest.raises(ModelError, match=f'the card net wants {digest}'):
+        artifact_path(card)
+
+
+@pytest.mark.parametrize('name', ['../net.onnx', '/etc/passwd', ''])
+def test_artifact_outside_its_folder_is_refused(tmp_path, name):
+    artifact = {**CARD['artifact'], 'file': name}
+    card = load_card(write(tmp_path, {'artifact': artifact}))
+    with pytest.raises(ModelError, match='plain file name'):
+        artifact_path(card)
+
+
+def test_missing_artifact_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv('DEPTH_PERCEPTION_CACHE', str(tmp_path / 'cache'))
+    with pytest.raises(ModelError, match='depth_perception models fetch net'):
+        artifact_path(load_card(write(tmp_path)))

@@ -1,0 +1,190 @@
+"""Each output kind gives the right metres, with asymmetric numbers and closed-form answers."""
+
+import dataclasses
+from pathlib import Path
+
+from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.stereo import StereoRig
+from depth_perception.errors import ModelError, NotMetricError
+from depth_perception.inference.card_schema import read_section, ResizeSpec
+from depth_perception.inference.cards import ModelCard
+from depth_perception.inference.decode import decode
+from depth_perception.inference.preprocess import Preparation
+from depth_perception.inference.resize import plan_resize
+import numpy as np
+import pytest
+
+CAMERA = PinholeCamera(60, 44, 90.0, 70.0, 25.0, 30.0)
+RIGHT = dataclasses.replace(CAMERA, cx=28.0)
+PICTURE = Picture(np.zeros((44, 60, 3), np.uint8), 'rgb')
+MONO = MonoFrame(PICTURE, CAMERA)
+PAIR = StereoFrame(PICTURE, PICTURE, StereoRig(CAMERA, RIGHT, 0.25))
+HALF = ResizeSpec('stretch', (22, 30))
+
+
+def card_of(output, resize=HALF, task='mono', **more):
+    values = {
+        'id': 'net',
+        'task': task,
+        'artifact': {'licence': 'MIT', 'commercial': True},
+        'inputs': [{'tensor': 'x', 'from': 'left'}],
+        'resize': {'policy': 'none'},
+        'output': {'tensor': 'o', **output},
+        **more,
+    }
+    card = read_section(ModelCard, values, 'card')
+    return dataclasses.replace(card, resize=resize, path=Path('net.yaml'))
+
+
+def decoded(raw, card, frame=MONO, **more):
+    plan = plan_resize(card.resize, 60, 44)
+    outputs = {'o': raw, **more}
+    return decode(outputs, card, Preparation(frame, plan, card.resize))
+
+
+def plane(value, shape=(1, 1, 22, 30)):
+    return np.full(shape, value, np.float32)
+
+
+@pytest.mark.parametrize(
+    ('output', 'raw', 'depth_m'),
+    [
+        ({'kind': 'depth_metric'}, 4.0, 4.0),
+        ({'kind': 'depth_metric', 'gain': 2.0, 'bias': 1.0}, 4.0, 9.0),
+        # fx' = 45, fy' = 35 at half size: mean 40. With the input's focal it would be twice that.
+        ({'kind': 'depth_focal', 'focal': {'reference': 10.0}}, 2.0, 8.0),
+        ({'kind': 'depth_focal', 'focal': {'reference': 10.0, 'use': 'fx'}}, 2.0, 9.0),
+        # 1 / Z = o W / fx = 0.75 * 60 / 90, at any resolution.
+        ({'kind': 'inv_depth_fov'}, 0.75, 2.0),
+        ({'kind': 'log_depth'}, float(np.log(3.0)), 3.0),
+        # disp = 1/100 + (10 - 1/100) * 0.5 = 5.005; Z = 5.4 / disp.
+        ({'kind': 'disparity_sigmoid'}, 0.5, 5.4 / 5.005),
+        # d = 0.1 * 60 px = 6; Z = 90 * 0.54 / 6.
+        ({'kind': 'disparity_width'}, 0.1, 8.1),
+    ],
+)
+def test_kind_gives_the_closed_form_depth(output, raw, depth_m):
+    result = decoded(plane(raw), card_of(output))
+    assert result.rho.shape == (44, 60)
+    np.testing.assert_allclose(1.0 / result.rho, depth_m, rtol=1e-5)
+
+
+def test_disparity_is_divided_by_the_horizontal_scale_only():
+    # Stretched to half the width and a quarter of the height: 4 px there are 8 px here.
+    card = card_of({'kind': 'disparity_px'}, ResizeSpec('stretch', (11, 30)), 'stereo')
+    result = decoded(plane(4.0, (1, 1, 11, 30)), card, PAIR)
+    inside = result.rho[:, 10:]
+    np.testing.assert_allclose(1.0 / inside, 90.0 * 0.25 / (8.0 + 3.0), rtol=1e-5)
+    np.testing.assert_allclose(result.disparity[:, 10:], 8.0, rtol=1e-4)
+
+
+def test_negative_flow_becomes_disparity_by_its_gain():
+    card = card_of({'kind': 'disparity_px', 'gain': -1.0}, ResizeSpec('none'), 'stereo')
+    result = decoded(plane(-5.0, (1, 44, 60)), card, PAIR)
+    np.testing.assert_allclose(result.disparity[:, 6:], 5.0, rtol=1e-4)
+
+
+def test_matches_outside_the_right_image_are_unknown():
+    card = card_of({'kind': 'disparity_px'}, ResizeSpec('none'), 'stereo')
+    result = decoded(plane(20.0, (44, 60)), card, PAIR)
+    assert np.isnan(result.rho[:, :19]).all()
+    assert np.isfinite(result.rho[:, 20:]).all()
+    assert np.isnan(result.sigma_rho[:, :19]).all()
+
+
+def test_ray_distance_becomes_z_depth():
+    card = card_of({'kind': 'depth_metric', 'geometry': 'ray'}, ResizeSpec('none'))
+    ray = (5.0 * CAMERA.ray_norm).astype(np.float32)
+    np.testing.assert_allclose(1.0 / decoded(ray, card).rho, 5.0, rtol=1e-5)
+
+
+def test_point_map_gets_its_shift_from_the_intrinsics():
+    card = card_of(
+        {'kind': 'points_affine_z', 'layout': 'NHWC', 'channel': 2,
+         'params': {'metric_scale_tensor': 'm'}},
+        ResizeSpec('none'),
+    )  # fmt: skip
+    z = np.linspace(2.0, 5.0, 44 * 60).reshape(44, 60)
+    points = np.stack([z * CAMERA.ray_x, z * CAMERA.ray_y[:, None], z - 1.25], -1)
+    result = decoded(points[None].astype(np.float32), card, m=np.array([3.0], np.float32))
+    np.testing.assert_allclose(1.0 / result.rho, 3.0 * z, rtol=1e-4)
+
+
+def test_range_saturation_and_masks_make_pixels_unknown_or_far():
+    masks = [
+        {'tensor': 'sky', 'op': '<', 'value': 0.3, 'else': 'far'},
+        {'tensor': 'seen', 'op': '>', 'value': 0.5},
+    ]
+    card = card_of(
+        {'kind': 'depth_metric', 'range_m': [1.0, 9.0], 'saturate': 8.5},
+        ResizeSpec('none'),
+        masks=masks,
+    )
+    raw, sky, seen = plane(4.0, (44, 60)), plane(0.0, (44, 60)), plane(1.0, (44, 60))
+    raw[0, :4] = [0.5, 8.6, -2.0, np.nan]
+    sky[1, 0], seen[2, 0] = 0.9, 0.1
+    result = decoded(raw, card, sky=sky, seen=seen)
+    assert np.isnan(result.rho[0, :4]).all()
+    assert np.isfinite(result.rho[0, 4])
+    assert result.far[1, 0]
+    assert not result.far[0].any()
+    assert np.isnan(result.rho[2, 0])
+
+
+@pytest.mark.parametrize(
+    ('meaning', 'domain', 'score', 'sigma_rho'),
+    [
+        # Z = 4, rho = 0.25; sigma_Z = 0.2 -> sigma_rho = 0.2 / 16.
+        ('sigma', 'depth', 0.2, 0.0125),
+        ('variance', 'depth', 0.04, 0.0125),
+        ('log_sigma', 'raw', float(np.log(0.2)), 0.0125),
+        ('log_variance', 'log_depth', float(2.0 * np.log(0.05)), 0.0125),
+        ('log_error', 'log_depth', 0.05, 0.0125),
+        ('sigma', 'inv_depth', 0.01, 0.01),
+    ],
+)
+def test_confidence_becomes_sigma_of_inverse_depth(meaning, domain, score, sigma_rho):
+    card = card_of(
+        {'kind': 'depth_metric'},
+        ResizeSpec('none'),
+        confidence={'tensor': 'c', 'meaning': meaning, 'domain': domain},
+        uncertainty={'relative_floor': 0.0},
+    )
+    result = decoded(plane(4.0, (44, 60)), card, c=plane(score, (44, 60)))
+    np.testing.assert_allclose(result.sigma_rho, sigma_rho, rtol=1e-4)
+
+
+def test_disparity_sigma_is_scaled_like_the_disparity():
+    card = card_of(
+        {'kind': 'disparity_px'},
+        HALF,
+        'stereo',
+        confidence={'tensor': 'v', 'meaning': 'variance', 'domain': 'disparity'},
+        uncertainty={'relative_floor': 0.0},
+    )
+    result = decoded(plane(4.0), card, PAIR, v=plane(0.09))
+    # 0.3 px at half size are 0.6 px here, over f b = 22.5.
+    np.testing.assert_allclose(result.sigma_rho[:, 10:], 0.6 / 22.5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('kind', ['inv_depth_affine', 'depth_affine', 'depth_scale'])
+def test_relative_output_is_never_metric(kind):
+    card = card_of({'kind': kind}, scale={'modes': ['sparse', 'ground']})
+    with pytest.raises(NotMetricError, match='this card knows: sparse or ground'):
+        decoded(plane(1.0), card)
+
+
+@pytest.mark.parametrize(
+    ('raw', 'words'),
+    [(np.zeros((1, 3, 22, 30)), '3 channels; the card must name one'), (np.zeros(5), 'no image')],
+)
+def test_output_of_another_shape_is_refused(raw, words):
+    with pytest.raises(ModelError, match=words):
+        decoded(raw.astype(np.float32), card_of({'kind': 'depth_metric'}))
+
+
+def test_missing_output_lists_those_there_are():
+    with pytest.raises(ModelError, match="no output 'o'; it has depth"):
+        decode({'depth': plane(1.0)}, card_of({'kind': 'depth_metric'}), Preparation(
+            MONO, plan_resize(HALF, 60, 44), HALF))  # fmt: skip
