@@ -1,0 +1,103 @@
+"""REP 117 and 118: which depth is published, and which is unknown, far or too near."""
+
+from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.estimate import Disparity, Rung, Scale
+from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.stereo import StereoRig
+from depth_perception.inference.postprocess import Postprocessor, RawEstimate
+from depth_perception.parameters import EstimatorSettings
+import numpy as np
+import pytest
+
+CAMERA = PinholeCamera(8, 6, 50.0, 50.0, 3.5, 2.5)
+PICTURE = Picture(np.zeros((6, 8, 3), np.uint8), 'rgb')
+FRAME = MonoFrame(PICTURE, CAMERA, stamp_ns=17, frame_id='eye')
+SETTINGS = EstimatorSettings(
+    min_depth_m=0.5, max_depth_m=10.0, max_relative_sigma=0.2, filters__flying_pixels=False
+)
+SCALE = Scale(Rung.NETWORK)
+
+
+def finished(rho, sigma_rho, settings=SETTINGS, **more):
+    raw = RawEstimate(
+        np.full((6, 8), rho, np.float32), np.full((6, 8), sigma_rho, np.float32), SCALE, **more
+    )
+    return Postprocessor().finish(raw, FRAME, settings)
+
+
+@pytest.mark.parametrize(
+    ('rho', 'sigma_rho', 'depth'),
+    [
+        (0.25, 0.01, 4.0),
+        (0.25, 0.051, np.nan),  # relative sigma 0.204 is above 0.2
+        (np.nan, np.nan, np.nan),
+        (0.25, np.nan, np.nan),
+        (0.05, 0.01, np.inf),  # 20 m: beyond the range, and sure of it
+        (0.05, 0.03, np.nan),  # 20 m, or 12 m, or none: not sure
+        (0.0, 0.01, np.inf),  # at infinity
+        (-0.3, 0.01, np.inf),  # behind infinity, by noise of the disparity
+        (2.5, 0.01, -np.inf),  # 0.4 m: too near
+    ],
+)
+def test_value_of_depth(rho, sigma_rho, depth):
+    estimate = finished(rho, sigma_rho)
+    np.testing.assert_allclose(estimate.depth, depth, rtol=1e-6)
+    assert estimate.valid.all() == np.isfinite(depth)
+
+
+def test_sigma_is_that_of_depth_in_metres():
+    # sigma_Z = Z^2 sigma_rho = 16 * 0.01.
+    np.testing.assert_allclose(finished(0.25, 0.01).sigma, 0.16, rtol=1e-5)
+    assert np.isnan(finished(0.05, 0.01).sigma).all()
+
+
+def test_sky_is_far_whatever_the_network_says_there():
+    far = np.zeros((6, 8), bool)
+    far[2, 3] = True
+    estimate = finished(np.nan, np.nan, far=far)
+    assert np.isposinf(estimate.depth[2, 3])
+    assert estimate.far.sum() == 1
+
+
+def test_stamp_frame_camera_and_scale_are_those_of_the_frame():
+    estimate = finished(0.25, 0.01)
+    assert (estimate.stamp_ns, estimate.frame_id) == (17, 'eye')
+    assert estimate.camera is CAMERA
+    assert estimate.scale is SCALE
+    assert 'filter' in estimate.timings_ms
+
+
+def test_disparity_is_unknown_where_the_depth_is():
+    rig = StereoRig(CAMERA, CAMERA, 0.1)
+    values = np.full((6, 8), 1.25, np.float32)
+    rho = values / np.float32(rig.focal_baseline)
+    sigma = np.full_like(rho, 0.001)
+    sigma[4, 5] = 9.0
+    raw = RawEstimate(rho, sigma, SCALE, disparity=Disparity(values, rig, 0.0, 5.0))
+    estimate = Postprocessor().finish(raw, StereoFrame(PICTURE, PICTURE, rig), SETTINGS)
+    assert np.isnan(estimate.disparity.values[4, 5])
+    assert np.isfinite(estimate.disparity.values).sum() == 47
+    assert np.isfinite(values).all()  # the input is not touched
+
+
+def test_speckle_is_removed_and_the_wall_stays():
+    rho = np.full((6, 8), 0.25, np.float32)
+    rho[2:4, 2:4] = 0.8
+    raw = RawEstimate(rho, np.full_like(rho, 0.01), SCALE)
+    settings = EstimatorSettings(filters__speckle_area_px=5, filters__flying_pixels=False)
+    estimate = Postprocessor().finish(raw, FRAME, settings)
+    assert np.isnan(estimate.depth[2:4, 2:4]).all()
+    assert estimate.valid.sum() == 44
+
+
+def test_temporal_filter_averages_a_still_scene_until_it_is_reset():
+    settings = EstimatorSettings(filters__temporal_weight=0.5, filters__flying_pixels=False)
+    post = Postprocessor()
+    for rho in (0.25, 0.26):
+        raw = RawEstimate(
+            np.full((6, 8), rho, np.float32), np.full((6, 8), 0.01, np.float32), SCALE
+        )
+        last = post.finish(raw, FRAME, settings)
+    np.testing.assert_allclose(1.0 / last.depth, 0.255, rtol=1e-4)
+    post.reset()
+    np.testing.assert_allclose(1.0 / post.finish(raw, FRAME, settings).depth, 0.26, rtol=1e-5)
