@@ -51,10 +51,10 @@ class EstimatorSettings(Checked):
         True, 'Remove pixels that hang between a near and a far surface.', live=True
     )
     filters__flying_jump: float = setting(
-        0.05, 'Relative jump of depth that makes an edge.', low=0.005, high=1.0, live=True
+        0.1, 'Relative jump of depth that makes an edge.', low=0.005, high=1.0, live=True
     )
     filters__flying_angle_deg: float = setting(
-        4.0,
+        2.0,
         'Surfaces seen at a smaller grazing angle are taken for an edge.',
         unit='deg',
         low=0.1,
@@ -86,32 +86,60 @@ class StereoEstimatorSettings(EstimatorSettings):
     """The stereo estimator: semi-global matching or a stereo network."""
 
     sgbm__min_disparity: int = setting(
-        0, 'Least disparity searched.', unit='px', low=-256, high=1024
+        0,
+        'Least disparity searched, where sgbm.num_disparities is given.',
+        unit='px',
+        low=-256,
+        high=1000,
     )
     sgbm__num_disparities: int = setting(
         0,
-        'Number of disparities searched; 0: from min_depth_m and the calibration, at most 256.',
+        'Number of disparities searched; 0: from infinity to min_depth_m by the calibration, '
+        'at most 256.',
         unit='px',
         low=0,
         high=1024,
         step=16,
     )
     sgbm__block_size: int = setting(
-        5, 'Side of the matched block.', unit='px', low=1, high=21, step=2
+        3, 'Side of the matched block.', unit='px', low=1, high=21, step=2
     )
     sgbm__mode: str = setting(
-        'hh',
-        'Paths of the aggregation: all eight (hh), five (sgbm) or three and fast (3way).',
-        choices=('hh', 'sgbm', '3way'),
+        '3way',
+        'Paths of the aggregation: three and fast (3way), five (sgbm) or all eight (hh).',
+        choices=('3way', 'sgbm', 'hh'),
     )
     sgbm__uniqueness: int = setting(
-        10, 'Margin by which the best cost must win.', unit='%', low=0, high=100, live=True
+        15, 'Margin by which the best cost must win.', unit='%', low=0, high=99, live=True
     )
     sgbm__left_right_px: float = setting(
         1.0,
         'Greatest difference of left and right disparity; 0: no check, twice as fast.',
         unit='px',
         low=0.0,
+        high=64.0,
+        live=True,
+    )
+    sgbm__support: float = setting(
+        0.6,
+        'Fraction of the 9x9 neighbours that must be matched too; 0: off.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    sgbm__speckle_area_px: int = setting(
+        100,
+        'Remove patches of disparity smaller than this; 0: off.',
+        unit='px',
+        low=0,
+        high=100_000,
+        live=True,
+    )
+    sgbm__speckle_jump_px: float = setting(
+        1.0,
+        'Jump of disparity that separates two patches.',
+        unit='px',
+        low=0.1,
         high=64.0,
         live=True,
     )
@@ -157,6 +185,9 @@ class MonoEstimatorSettings(EstimatorSettings):
 class NodeSettings(Checked):
     """What both nodes need besides their estimator."""
 
+    autostart: bool = setting(
+        True, 'Configure and activate by itself; false leaves that to a lifecycle manager.'
+    )
     image_transport: str = setting(
         'raw', 'Image type of the inputs.', choices=('raw', 'compressed')
     )

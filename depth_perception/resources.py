@@ -21,7 +21,7 @@ def _roots() -> list[Path]:
     if (source / 'package.xml').is_file():
         return [source]
     prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
-    prefixes += [Path(sys.prefix), Path(__file__).resolve().parents[4]]
+    prefixes += [Path(sys.prefix), *Path(__file__).resolve().parents[1:5]]
     return [prefix / 'share' / PACKAGE for prefix in prefixes]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEP_PX = 1.0 / 16.0  # sub-pixel step of semi-global matching
-FLOOR_PX = 0.24  # error that no score explains: peak locking, rectification (Middlebury scenes)
+FLOOR_PX = 0.2  # error that no score explains: peak locking, rectification (Middlebury scenes)
 MAX_NOISE = 3.0  # grey levels; above it is texture that was taken for noise
 
 
