@@ -3,7 +3,9 @@
 The idea is that of Ulrich and Nourbakhsh (Appearance-based obstacle detection with monocular color
 vision, AAAI 2000): what looks like the floor right in front of the robot is floor, and in every
 column the first thing that does not is an obstacle that stands on it. Floor pixels get the inverse
-depth of the floor plane, obstacle pixels that of the row where their column leaves the floor.
+depth of the floor plane, obstacle pixels that of the row where their column leaves the floor. What
+looks like floor again above an obstacle is unknown, and the higher a pixel lies above the contact,
+the less it is believed: it may belong to something farther away.
 
     ./run exec python models/make_floor_stixels.py
 """
@@ -21,6 +23,7 @@ LEAST_SPREAD = 0.12, 0.02, 0.02  # of log intensity and of the two chromaticitie
 LIMIT = 9.0  # squared Mahalanobis distance of three features that is still floor
 FLOOR_SIGMA = 0.03  # relative, of depth
 OBSTACLE_SIGMA = 0.12
+HEIGHT_SIGMA = 0.18  # more of it at the height of the camera, where the horizon is
 CONTACT_ROWS = 2.0  # standard deviation of the row of contact [px of the network]
 BIG = 1e6
 
@@ -72,9 +75,8 @@ def make(path: Path) -> None:
     known = g.op('Less', contact, 0.5 * BIG)
     rho = g.op('Where', reachable, ground, contact)
     g.op('Reciprocal', g.op('Max', rho, 1e-4), name='depth')
-    # Every column of `valid` is one answer, spread over its rows.
-    ones = g.op('Cast', g.op('Greater', ground, -BIG), to=1)
-    g.op('Mul', g.op('Cast', known, to=1), ones, name='valid')
+    again = g.op('And', is_floor, g.op('Not', reachable))
+    g.op('Cast', g.op('And', known, g.op('Not', again)), name='valid', to=1)
     above = g.op('And', reachable, g.op('Not', in_front))
     g.op('Cast', above, name='sky', to=1)
 
@@ -83,7 +85,12 @@ def make(path: Path) -> None:
     contact_sigma = g.op('Div', g.op('Mul', slope, CONTACT_ROWS), g.op('Max', contact, 1e-4))
     doubt = g.op('Mul', g.op('Min', score, LIMIT), 0.1 / LIMIT)
     floor_variance = g.op('Add', g.op('Mul', doubt, doubt), FLOOR_SIGMA**2)
+    height = g.op(
+        'Max', g.op('Div', g.op('Sub', contact, ground), g.op('Max', contact, 1e-4)), 0.0
+    )
+    height_sigma = g.op('Mul', g.op('Min', height, 10.0), HEIGHT_SIGMA)
     obstacle_variance = g.op('Add', g.op('Mul', contact_sigma, contact_sigma), OBSTACLE_SIGMA**2)
+    obstacle_variance = g.op('Add', obstacle_variance, g.op('Mul', height_sigma, height_sigma))
     g.op('Log', g.op('Where', reachable, floor_variance, obstacle_variance), name='log_variance')
     image = [1, 3, 'height', 'width']
     plane = [1, 1, 'height', 'width']
