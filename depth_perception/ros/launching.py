@@ -1,0 +1,136 @@
+"""What mono.launch.py and stereo.launch.py have in common. Needs launch_ros, but not rclpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from depth_perception.errors import SettingsError
+from depth_perception.resources import PACKAGE, resource_path
+from depth_perception.ros.fastdds import profile_environment
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+RESPAWN_DELAY_S = 2.0
+RVIZ_TOPICS = ('depth/image_rect', 'uncertainty/image', 'points')
+
+
+def node_arguments(task: str) -> list[DeclareLaunchArgument]:
+    """Return the launch arguments that both nodes take."""
+    described = {
+        'namespace': ('', 'Namespace of the node and of all its topics.'),
+        'params_file': (
+            str(resource_path('config', f'{task}.yaml')),
+            'YAML file with the parameters of the node.',
+        ),
+        'model': (
+            '',
+            'Model card: an id of "depth_perception models list", or the path of a card. '
+            'Empty: the one of params_file.',
+        ),
+        'use_sim_time': ('false', 'Take the time from /clock.'),
+        'log_level': ('info', 'debug, info, warn, error or fatal.'),
+        'autostart': (
+            'true',
+            'Configure and activate the node when it starts; false: leave that to a lifecycle '
+            'manager.',
+        ),
+        'use_respawn': ('false', f'Start the node again {RESPAWN_DELAY_S:g} s after it died.'),
+        'use_rviz': ('false', 'Open RViz with the depth image, its sigma and the cloud.'),
+    }
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in described.items()
+    ]
+
+
+def input_topics(images: Mapping[str, str]) -> dict[str, str]:
+    """Return launch argument -> input topic: the images, and the camera_info beside each.
+
+    Args:
+        images: Launch argument that names the source of an image -> input topic of the node,
+            e.g. 'left_image' -> 'left/image_rect'.
+    """
+    topics = dict(images)
+    for argument, topic in images.items():
+        namespace, slash, _ = topic.rpartition('/')
+        topics[argument.replace('image', 'camera_info')] = f'{namespace}{slash}camera_info'
+    return topics
+
+
+def topic_arguments(images: Mapping[str, str]) -> list[DeclareLaunchArgument]:
+    """Return the launch arguments that name the sources of the inputs."""
+    arguments = []
+    for argument, topic in input_topics(images).items():
+        text, default = f'Topic that {topic} is taken from.', topic
+        if argument not in images:
+            text, default = f'{text} Empty: the camera_info beside the image.', ''
+        arguments.append(DeclareLaunchArgument(argument, default_value=default, description=text))
+    return arguments
+
+
+def depth_node(task: str, images: Mapping[str, str], context: LaunchContext) -> list[Node]:
+    """Return the node of `task`, set up from the values that the launch arguments have.
+
+    Raises:
+        SettingsError: If params_file is not a file; launch_ros would go on with the defaults.
+    """
+    params_file = LaunchConfiguration('params_file').perform(context)
+    if not Path(params_file).is_file():
+        raise SettingsError(f'params_file: {params_file} is not a file')
+    parameters = {
+        'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
+        'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
+    }
+    if LaunchConfiguration('model').perform(context):
+        parameters['model'] = ParameterValue(LaunchConfiguration('model'), value_type=str)
+    sources = {
+        topic: LaunchConfiguration(argument).perform(context)
+        for argument, topic in input_topics(images).items()
+    }
+    return [
+        Node(
+            package=PACKAGE,
+            executable=f'{task}_depth_node',
+            name=f'{task}_depth_node',
+            namespace=LaunchConfiguration('namespace'),
+            parameters=[params_file, parameters],
+            remappings=[(topic, source) for topic, source in sources.items() if source],
+            arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+            additional_env=profile_environment(),
+            respawn=LaunchConfiguration('use_respawn'),
+            respawn_delay=RESPAWN_DELAY_S,
+            output='screen',
+        )
+    ]
+
+
+def rviz() -> Node:
+    """Return RViz, started on demand; the absolute topics of its file follow the namespace."""
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        namespace=LaunchConfiguration('namespace'),
+        arguments=['-d', str(resource_path('config', 'rviz', 'depth.rviz'))],
+        remappings=[(f'/{topic}', topic) for topic in RVIZ_TOPICS],
+        parameters=[
+            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}
+        ],
+        condition=IfCondition(LaunchConfiguration('use_rviz')),
+        output='log',
+    )
+
+
+def depth_launch_description(task: str, images: Mapping[str, str]) -> LaunchDescription:
+    """Return the launch description of one depth node.
+
+    Args:
+        task: 'mono' or 'stereo'.
+        images: Launch argument that names the source of an image -> input topic of the node.
+    """
+    start = OpaqueFunction(function=lambda context: depth_node(task, images, context))
+    return LaunchDescription([*node_arguments(task), *topic_arguments(images), start, rviz()])

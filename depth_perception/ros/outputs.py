@@ -1,0 +1,222 @@
+"""What the nodes publish: each output is only made while somebody listens to it."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+import time
+from typing import Any, final
+
+from depth_perception.core.estimate import DepthEstimate
+from depth_perception.core.frame import Picture
+from depth_perception.core.types import AnyArray
+from depth_perception.core.uncertainty import confidence_from_sigma
+from depth_perception.parameters import NodeSettings
+from depth_perception.ros.camera_codec import info_from_camera
+from depth_perception.ros.cloud_codec import CloudWriter
+from depth_perception.ros.compressed_codec import compressed_depth_from_depth
+from depth_perception.ros.disparity_codec import DisparityWriter
+from depth_perception.ros.image_codec import ImageWriter
+from depth_perception.ros.qos import (
+    mismatch,
+    output_overrides,
+    output_qos,
+    PublisherEventCallbacks,
+)
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from stereo_msgs.msg import DisparityImage
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the messages of one frame are made of.
+
+    Attributes:
+        estimate: Depth and sigma.
+        picture: The rectified (left) image, for the colours of the cloud.
+        header: Header of the (left) image message; all outputs carry it.
+        settings: Settings the frame was served with.
+    """
+
+    estimate: DepthEstimate
+    picture: Picture
+    header: Any
+    settings: NodeSettings
+
+
+class Output(abc.ABC):
+    """One topic.
+
+    Attributes:
+        name: Name of the topic relative to the node's namespace.
+        publisher: Its lifecycle publisher, silent unless the node is active.
+    """
+
+    def __init__(self, node: LifecycleNode, name: str, kind: type[Any]) -> None:
+        self.name = name
+        self.publisher = node.create_lifecycle_publisher(
+            kind,
+            name,
+            output_qos(),
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+            qos_overriding_options=output_overrides(),
+        )
+
+    def wanted(self) -> bool:
+        """Return whether somebody listens."""
+        return bool(self.publisher.get_subscription_count() > 0)
+
+    @abc.abstractmethod
+    def message(self, result: Result) -> Any:
+        """Return the message of one frame; it is valid until the next call."""
+
+
+@final
+class ImageOutput(Output):
+    """A 32FC1 image on the grid of the depth."""
+
+    def __init__(
+        self, node: LifecycleNode, name: str, values: Callable[[DepthEstimate], AnyArray]
+    ) -> None:
+        super().__init__(node, name, Image)
+        self._values = values
+        self._writer = ImageWriter('32FC1')
+
+    def message(self, result: Result) -> Image:
+        """Return the image."""
+        return self._writer.write(self._values(result.estimate), result.header)
+
+
+@final
+class CameraInfoOutput(Output):
+    """The camera_info beside an image."""
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        super().__init__(node, name, CameraInfo)
+
+    def message(self, result: Result) -> CameraInfo:
+        """Return the camera_info."""
+        return info_from_camera(result.estimate.camera, result.header)
+
+
+@final
+class CompressedDepthOutput(Output):
+    """The depth image as compressedDepth."""
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        super().__init__(node, name, CompressedImage)
+
+    def message(self, result: Result) -> CompressedImage:
+        """Return the compressed image."""
+        settings = result.settings
+        return compressed_depth_from_depth(
+            result.estimate.depth,
+            result.header,
+            settings.compressed_depth__depth_max_m,
+            settings.compressed_depth__depth_quantization,
+            settings.compressed_depth__png_level,
+        )
+
+
+@final
+class CloudOutput(Output):
+    """The organised cloud with colour and uncertainty."""
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        super().__init__(node, name, PointCloud2)
+        self._writer = CloudWriter()
+
+    def message(self, result: Result) -> PointCloud2:
+        """Return the cloud."""
+        return self._writer.write(result.estimate, result.picture, result.header)
+
+
+@final
+class DisparityOutput(Output):
+    """The disparity image, of stereo only."""
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        super().__init__(node, name, DisparityImage)
+        self._writer = DisparityWriter()
+
+    def message(self, result: Result) -> DisparityImage:
+        """Return the disparity image."""
+        disparity = result.estimate.disparity
+        assert disparity is not None  # only stereo nodes have this output
+        return self._writer.write(disparity, result.header)
+
+
+# The camera_info that leaves with each image: its sibling, as image_transport has it.
+_SIBLINGS = {
+    'depth/image_rect': 'depth/camera_info',
+    'depth/image_rect/compressedDepth': 'depth/camera_info',
+    'uncertainty/image': 'uncertainty/camera_info',
+    'confidence/image': 'confidence/camera_info',
+}
+
+
+class Outputs:
+    """All topics of a node that carry a frame.
+
+    Args:
+        node: Node to publish with.
+        stereo: Whether there is a disparity to publish.
+    """
+
+    def __init__(self, node: LifecycleNode, *, stereo: bool) -> None:
+        self._node = node
+        outputs: list[Output] = [
+            CameraInfoOutput(node, name) for name in dict.fromkeys(_SIBLINGS.values())
+        ]
+        outputs += [
+            ImageOutput(node, 'depth/image_rect', lambda e: e.depth),
+            CompressedDepthOutput(node, 'depth/image_rect/compressedDepth'),
+            ImageOutput(node, 'uncertainty/image', lambda e: e.sigma),
+            ImageOutput(
+                node, 'confidence/image', lambda e: confidence_from_sigma(e.depth, e.sigma)
+            ),
+            CloudOutput(node, 'points'),
+        ]
+        if stereo:
+            outputs.append(DisparityOutput(node, 'disparity'))
+        self._outputs = outputs
+
+    def wanted(self) -> frozenset[str]:
+        """Return the names of the outputs to make: those listened to, and their camera_info."""
+        names = {output.name for output in self._outputs if output.wanted()}
+        return frozenset(names | {_SIBLINGS[name] for name in names if name in _SIBLINGS})
+
+    def publish(self, names: Collection[str], result: Result) -> dict[str, float]:
+        """Make and publish the outputs `names` of one frame, and return the durations [ms]."""
+        encode_s = publish_s = 0.0
+        for output in self._outputs:
+            if output.name not in names:
+                continue
+            start_s = time.perf_counter()
+            message = output.message(result)
+            made_s = time.perf_counter()
+            output.publisher.publish(message)
+            encode_s += made_s - start_s
+            publish_s += time.perf_counter() - made_s
+        return {'encode': encode_s * 1e3, 'publish': publish_s * 1e3}
+
+    def mismatches(self) -> list[str]:
+        """Return why subscribers do not match, for all outputs."""
+        reasons = []
+        for output in self._outputs:
+            offered = output.publisher.qos_profile
+            for endpoint in self._node.get_subscriptions_info_by_topic(output.name):
+                reason = mismatch(offered, endpoint.qos_profile)
+                if reason:
+                    reasons.append(
+                        f'{output.name}: subscriber {endpoint.node_name} does not match: {reason}'
+                    )
+        return reasons
+
+    def destroy(self) -> None:
+        """Give up all publishers."""
+        for output in self._outputs:
+            self._node.destroy_lifecycle_publisher(output.publisher)
+        self._outputs = []

@@ -1,0 +1,66 @@
+"""Collect the figures of the diagnostics from the parts of a running node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from depth_perception.core.summary import summarise
+from depth_perception.inference.estimator import DepthEstimator
+from depth_perception.ros.inputs import Inputs
+from depth_perception.ros.ledger import Ledger
+from depth_perception.ros.standard import installation_report
+from depth_perception.ros.worker import Worker
+
+
+def figures_of_ledger(ledger: Ledger) -> dict[str, Any]:
+    """Return the frames by their fate."""
+    drops = {f'dropped {cause}': count for cause, count in ledger.drops().items()}
+    return {
+        'frames in': ledger.frames_in,
+        'frames out': ledger.frames_out,
+        'frames dropped': sum(drops.values()),
+        **drops,
+    }
+
+
+def figures_of_inputs(inputs: Inputs) -> dict[str, Any]:
+    """Return what each input receives and how it is subscribed to."""
+    figures: dict[str, Any] = {'sync failures': inputs.sync_failures}
+    for topic in inputs.topics:
+        figures[f'input {topic.name}'] = (
+            f'{topic.topic}: {topic.received} received, {topic.publishers} publishers, '
+            f'{topic.reliability}'
+        )
+    return figures
+
+
+def figures_of_estimator(estimator: DepthEstimator[Any]) -> dict[str, Any]:
+    """Return what computes the depth, and on what."""
+    return {
+        'model': estimator.card.id,
+        'backend': estimator.backend.name,
+        'backend reason': estimator.backend.description,
+        **{f'package {name}': text for name, text in installation_report().items()},
+    }
+
+
+def figures_of_worker(worker: Worker) -> dict[str, Any]:
+    """Return rate, latencies and quality of the last frames."""
+    figures: dict[str, Any] = {
+        'rate [Hz]': worker.rate.rate_hz(),
+        'input age [s]': worker.input_age_s,
+    }
+    for stage, (p50, p95, p99) in worker.times.percentiles_ms().items():
+        name = 'latency stamp to publish' if stage == 'total' else f'stage {stage}'
+        figures[f'{name} p50/p95/p99 [ms]'] = f'{p50:.2f} / {p95:.2f} / {p99:.2f}'
+    estimate = worker.newest
+    if estimate is None:
+        return figures
+    summary = summarise(estimate)
+    return {
+        **figures,
+        'scale rung': estimate.scale.rung.value,
+        'scale sigma [%]': 100.0 * estimate.scale.sigma_relative,
+        'valid pixels [%]': summary.valid_percent,
+        'median sigma / depth [%]': 100.0 * summary.median_relative_sigma,
+    }

@@ -1,0 +1,167 @@
+"""The inference thread: decode, estimate, encode, publish; a bad frame never ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import threading
+import time
+from typing import Any
+
+from depth_perception.core.estimate import DepthEstimate
+from depth_perception.errors import CalibrationError, FrameError, ModelError, NotMetricError
+from depth_perception.inference.estimator import DepthEstimator
+from depth_perception.parameters import NodeSettings
+from depth_perception.ros.frames import FrameReader
+from depth_perception.ros.inputs import MessageSet
+from depth_perception.ros.latency import RateMeter, StageTimes
+from depth_perception.ros.ledger import Ledger
+from depth_perception.ros.mailbox import Mailbox
+from depth_perception.ros.outputs import Outputs, Result
+
+_HOUR_S = 3600.0
+_FUTURE_S = 0.1  # stamps further ahead of the clock than this are worth a warning
+
+
+class Worker:
+    """Serves the newest set of messages, one at a time, in a thread of its own.
+
+    Attributes:
+        times: Durations of the stages of served frames.
+        rate: Rate of served frames.
+        newest: The last estimate; None before the first.
+        not_metric: Why there is no depth in metres; '' as long as there is.
+        input_age_s: Age of the newest frame when it was taken [s].
+
+    Args:
+        estimator: Makes depth of frames; this thread is its only user.
+        reader: Makes frames of messages.
+        outputs: Where results go.
+        ledger: Where drops are counted.
+        settings: Returns the settings in force.
+        now_ns: Returns the node's time [ns], which is simulated time where that is in use.
+    """
+
+    def __init__(
+        self,
+        estimator: DepthEstimator[Any],
+        reader: FrameReader,
+        outputs: Outputs,
+        ledger: Ledger,
+        *,
+        settings: Callable[[], NodeSettings],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self.times = StageTimes()
+        self.rate = RateMeter()
+        self.newest: DepthEstimate | None = None
+        self.not_metric = ''
+        self.input_age_s = float('nan')
+        self._estimator = estimator
+        self._reader = reader
+        self._outputs = outputs
+        self._ledger = ledger
+        self._settings = settings
+        self._now_ns = now_ns
+        self._mailbox: Mailbox[MessageSet] = Mailbox()
+        self._remembered = (-1, -1)
+        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def deliver(self, messages: MessageSet) -> None:
+        """Leave a set for the thread; one that is still unread is dropped for it."""
+        if self._mailbox.put(messages):
+            self._ledger.count('overload')
+
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Finish the frame in hand and end; return whether the thread has ended in time."""
+        self._mailbox.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (messages := self._mailbox.take()) is not None:
+            try:
+                self._serve(messages)
+            except FrameError as error:
+                self._ledger.drop(error.cause, str(error))
+            except CalibrationError as error:
+                self._ledger.drop('calibration', str(error))
+            except NotMetricError as error:
+                self.not_metric = str(error)
+                self._ledger.count('not_metric')
+                self._ledger.error('not_metric', f'no metric depth is published: {error}')
+            except ModelError as error:
+                self._ledger.drop('inference', str(error))
+            except Exception as error:  # noqa: BLE001 - the thread must outlive any frame
+                if not self._mailbox.closed:
+                    self._ledger.defect('a frame', error)
+
+    def _serve(self, messages: MessageSet) -> None:
+        """Serve one set of messages with one snapshot of the settings."""
+        settings = self._settings()
+        taken_s = time.perf_counter()
+        self._check_age(messages, settings)
+        names = self._outputs.wanted()
+        if not names:
+            self._ledger.count('no_subscriber')
+            return
+        frame = self._reader.frame_from(messages)
+        self._forget_if_new(messages.epoch)
+        decoded_s = time.perf_counter()
+        self._estimator.settings = settings
+        estimate = self._estimator.estimate(frame)
+        self.not_metric = ''
+        header = messages.images[0].header
+        result = Result(estimate, frame.image, header, settings)
+        if self._mailbox.closed:
+            return
+        published_ms = self._outputs.publish(names, result)
+        self.newest = estimate
+        self._ledger.frames_out += 1
+        self.rate.tick()
+        queue_s = taken_s - messages.received_s
+        self.times.add(
+            {
+                'total': (self._now_ns() - messages.stamp_ns) / 1e6,
+                'arrive': (self.input_age_s - queue_s) * 1e3,
+                'queue': queue_s * 1e3,
+                'decode image': (decoded_s - taken_s) * 1e3,
+                **estimate.timings_ms,
+                **published_ms,
+                'service': (time.perf_counter() - taken_s) * 1e3,
+            }
+        )
+
+    def _check_age(self, messages: MessageSet, settings: NodeSettings) -> None:
+        now_ns = self._now_ns()
+        age_s = self.input_age_s = (now_ns - messages.stamp_ns) / 1e9
+        if now_ns == 0:
+            self._ledger.warn(
+                'no_clock', 'use_sim_time is set, but nobody publishes /clock: time stands at 0'
+            )
+        elif age_s < -_FUTURE_S:
+            self._ledger.warn(
+                'future_stamp',
+                f'image stamps are {-age_s:.3f} s ahead of this clock; synchronise the clocks of '
+                'camera and computer (frames are served all the same)',
+            )
+        limit_s = settings.max_input_age_s
+        if limit_s <= 0.0 or age_s <= limit_s:
+            return
+        if age_s > _HOUR_S:
+            advice = 'is this a bag? Set use_sim_time:=true with a /clock, or max_input_age_s:=0'
+        else:
+            advice = 'raise max_input_age_s, or look for the delay'
+        raise FrameError(
+            'too_old', f'image is {age_s:.3f} s old, max_input_age_s is {limit_s:g} s; {advice}'
+        )
+
+    def _forget_if_new(self, epoch: int) -> None:
+        """Reset the estimator where its memory belongs to another time or another camera."""
+        remembered = (epoch, self._reader.calibrations)
+        if remembered != self._remembered:
+            self._estimator.reset()
+            self._remembered = remembered

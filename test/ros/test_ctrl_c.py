@@ -1,0 +1,47 @@
+"""ctrl-C under ros2 launch reaches a node twice, from the terminal and from launch."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+pytestmark = pytest.mark.ros
+LIMIT_S = 30.0
+
+
+def started(*words: str) -> subprocess.Popen[str]:
+    """Return the running node, once it has said that it is active."""
+    environment = os.environ | {
+        'ROS_DOMAIN_ID': '89',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'PYTHONUNBUFFERED': '1',
+    }
+    node = subprocess.Popen(
+        [sys.executable, '-m', *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < end_s and 'active' not in node.stdout.readline():
+        assert node.poll() is None
+    return node
+
+
+@pytest.mark.parametrize('module', ['stereo_depth_node', 'mono_depth_node'])
+def test_repeated_ctrl_c_ends_a_node_at_once_with_code_0(module):
+    node = started(f'depth_perception.ros.{module}')
+    sent_s = time.monotonic()
+    while node.poll() is None and time.monotonic() < sent_s + LIMIT_S:
+        node.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    took_s = time.monotonic() - sent_s
+    said = node.communicate(timeout=LIMIT_S)[0]
+    assert node.returncode == 0
+    assert took_s < 3.0
+    assert 'Traceback' not in said

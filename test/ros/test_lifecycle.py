@@ -1,0 +1,161 @@
+"""Transitions up and down, failures that explain themselves, and the end of the process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from depth_perception.ros.mono_depth_node import MonoDepthNode
+from depth_perception.ros.stereo_depth_node import StereoDepthNode
+from lifecycle_msgs.msg import Transition
+import pytest
+from sensor_msgs.msg import Image
+
+pytestmark = pytest.mark.ros
+SMALL = {'sgbm__num_disparities': 32, 'max_input_age_s': 10.0, 'diagnostics_period_s': 0.1}
+NAME = 'stereo_depth_node'
+
+
+def test_up_down_and_up_again(system, scene):
+    system.start(StereoDepthNode, **SMALL, autostart=False)
+    peer = system.peer
+    assert peer.state_of(NAME) == 'unconfigured'
+    heard = peer.listen('/depth/image_rect', Image)
+    for _ in range(2):
+        assert peer.transition(NAME, Transition.TRANSITION_CONFIGURE)
+        assert peer.transition(NAME, Transition.TRANSITION_ACTIVATE)
+        assert scene.error(system.depth_after(heard, scene.stereo())) < 0.01
+        assert peer.transition(NAME, Transition.TRANSITION_DEACTIVATE)
+        assert peer.node.count_subscribers('/left/image_rect') == 0
+        assert peer.transition(NAME, Transition.TRANSITION_ACTIVATE)
+        assert scene.error(system.depth_after(heard, scene.stereo())) < 0.01
+        assert peer.transition(NAME, Transition.TRANSITION_DEACTIVATE)
+        assert peer.transition(NAME, Transition.TRANSITION_CLEANUP)
+        peer.until(lambda: peer.node.count_publishers('/depth/image_rect') == 0, 'withdrawal')
+    assert peer.transition(NAME, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert peer.state_of(NAME) == 'finalized'
+
+
+def test_shutdown_from_active(system, scene):
+    system.start(StereoDepthNode, **SMALL)
+    heard = system.peer.listen('/depth/image_rect', Image)
+    system.depth_after(heard, scene.stereo())
+    assert system.peer.transition(NAME, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert system.peer.state_of(NAME) == 'finalized'
+    system.status().until_message('finalized')
+
+
+def test_failing_configure_says_why_once_and_leaves_the_node_alive(system, capfd):
+    system.start(StereoDepthNode, **SMALL, model='no_such_model')
+    said = system.status().until_message('configure failed')
+    assert 'no_such_model' in said.message
+    assert system.peer.state_of(NAME) == 'unconfigured'
+    assert capfd.readouterr().err.count('no_such_model') == 1
+    assert not system.peer.transition(NAME, Transition.TRANSITION_CONFIGURE)
+
+
+def test_a_defect_in_configure_is_logged_with_its_traceback(system, capfd, monkeypatch):
+    def broken(_settings):
+        raise RuntimeError('a defect')
+
+    with monkeypatch.context() as patched:
+        patched.setattr('depth_perception.ros.depth_node.open_estimator', broken)
+        system.start(StereoDepthNode, **SMALL)
+        system.status().until_message("configure failed unexpectedly: RuntimeError('a defect')")
+    assert 'Traceback' in capfd.readouterr().err
+    assert system.peer.state_of(NAME) == 'unconfigured'
+    assert system.peer.transition(NAME, Transition.TRANSITION_CONFIGURE)
+
+
+def test_a_stereo_model_is_refused_by_the_mono_node(system):
+    system.start(MonoDepthNode, model='sgbm', diagnostics_period_s=0.1)
+    said = system.status('mono_depth_node').until_message('configure failed')
+    assert 'sgbm is a stereo model' in said.message
+
+
+def start_process(program, *arguments):
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1', 'ROS_DOMAIN_ID': '101'}
+    return subprocess.Popen(
+        [sys.executable, *program, '--ros-args', *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+def read_until(process, part):
+    """Return the lines up to the one that holds `part`, or all if none does in time."""
+    lines = []
+    limit = threading.Timer(30.0, process.kill)
+    limit.start()
+    for line in process.stdout:
+        lines.append(line)
+        if part in line:
+            break
+    limit.cancel()
+    return ''.join(lines)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('module', ['stereo_depth_node', 'mono_depth_node'])
+def test_a_signal_ends_the_executable_quickly_and_quietly(module, number):
+    process = start_process(['-m', f'depth_perception.ros.{module}'])
+    try:
+        assert 'active' in read_until(process, 'active')
+        start_s = time.monotonic()
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=10.0)
+        assert time.monotonic() - start_s < 3.0
+        assert 'Traceback' not in said
+        assert process.returncode == 0
+    finally:
+        process.kill()
+
+
+SLOW_START = """
+import sys, time
+from depth_perception.ros import depth_node, stereo_depth_node
+def load(_):
+    print('loading', flush=True)
+    time.sleep(60.0)
+depth_node.open_estimator = load
+sys.exit(stereo_depth_node.main())
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_executable_while_a_network_loads(number):
+    process = start_process(['-c', SLOW_START])
+    try:
+        assert 'loading' in read_until(process, 'loading')
+        start_s = time.monotonic()
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=10.0)
+        assert time.monotonic() - start_s < 3.0
+        assert (said, process.returncode) == ('', 0)
+    finally:
+        process.kill()
+
+
+def test_a_wrong_parameter_ends_the_executable_with_one_line():
+    process = start_process(
+        ['-m', 'depth_perception.ros.stereo_depth_node'], '-p', 'min_depth_m:=20'
+    )
+    said, _ = process.communicate(timeout=20.0)
+    assert process.returncode == 2
+    assert 'min_depth_m: wants float, got 20 (write 20.0)' in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_a_missing_parameter_file_ends_the_executable_with_the_reason(tmp_path):
+    missing = str(tmp_path / 'missing.yaml')
+    program = ['-m', 'depth_perception.ros.stereo_depth_node']
+    process = start_process(program, '--params-file', missing)
+    said, _ = process.communicate(timeout=20.0)
+    assert process.returncode == 2
+    assert 'bad arguments' in said
+    assert missing in said
+    assert 'Traceback' not in said
