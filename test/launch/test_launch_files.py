@@ -1,0 +1,116 @@
+"""Launch files without a running system: what they declare, and what they hand to the node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+
+LAUNCH = Path(__file__).resolve().parents[2] / 'launch'
+FILES = sorted(LAUNCH.glob('*.launch.py'))
+EXPECTED = {
+    'namespace', 'params_file', 'model', 'use_sim_time', 'log_level', 'autostart', 'use_respawn',
+    'use_rviz',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+def test_launch_file_compiles(path):
+    compile(path.read_text(encoding='utf-8'), str(path), 'exec')
+
+
+def description_of(name: str) -> Any:
+    """Return the launch description of a launch file, or skip where launch is missing."""
+    pytest.importorskip('launch_ros')
+    sources = pytest.importorskip('launch.launch_description_sources')
+    return sources.get_launch_description_from_python_launch_file(str(LAUNCH / name))
+
+
+@pytest.mark.apt
+@pytest.mark.parametrize(
+    ('name', 'topics'),
+    [
+        ('stereo', {'left_image', 'right_image', 'left_camera_info', 'right_camera_info'}),
+        ('mono', {'image', 'camera_info'}),
+    ],
+)
+def test_arguments_are_the_expected_ones_and_described(name, topics):
+    arguments = description_of(f'{name}.launch.py').get_launch_arguments()
+    assert {argument.name for argument in arguments} == EXPECTED | topics
+    assert all(argument.description.endswith('.') for argument in arguments)
+
+
+@pytest.mark.apt
+def test_replay_takes_the_arguments_of_the_node_too():
+    arguments = description_of('replay.launch.py').get_launch_arguments()
+    assert {a.name for a in arguments} >= EXPECTED | {'bag', 'task', 'rate', 'record', 'image'}
+
+
+def command_of(task: str, **values: str) -> str:
+    """Return the command line of the node that a launch file starts, and its parameters.
+
+    The command is printed by echo instead of run; '' if the launch fails.
+    """
+    launch = pytest.importorskip('launch_ros') and pytest.importorskip('launch')
+    sources = pytest.importorskip('launch.launch_description_sources')
+    index = pytest.importorskip('ament_index_python.packages')
+    if 'depth_perception' not in index.get_packages_with_prefixes():
+        pytest.skip('depth_perception is not in an ament index: build it with colcon, source it')
+    lines: list[str] = []
+    listen = launch.event_handlers.OnProcessIO(on_stdout=lambda io: lines.append(io.text.decode()))
+    service = launch.LaunchService(noninteractive=True)
+    service.include_launch_description(
+        launch.LaunchDescription(
+            [
+                launch.actions.SetLaunchConfiguration('launch-prefix', 'echo'),
+                launch.actions.RegisterEventHandler(listen),
+                launch.actions.IncludeLaunchDescription(
+                    sources.PythonLaunchDescriptionSource(str(LAUNCH / f'{task}.launch.py')),
+                    launch_arguments=values.items(),
+                ),
+            ]
+        )
+    )
+    service.run()
+    command = ''.join(lines)
+    files = re.findall(r'--params-file (\S+)', command)
+    return command + ''.join(Path(path).read_text(encoding='utf-8') for path in files)
+
+
+@pytest.mark.apt
+def test_the_node_gets_what_the_user_says():
+    said = command_of(
+        'stereo',
+        namespace='front',
+        left_image='/zed/left',
+        right_camera_info='/zed/right_info',
+        model='crestereo',
+        log_level='debug',
+        autostart='False',
+        use_sim_time='True',
+    )
+    for words in (
+        'lib/depth_perception/stereo_depth_node --ros-args --log-level debug',
+        '-r __ns:=/front',
+        '-r left/image_rect:=/zed/left',
+        '-r right/camera_info:=/zed/right_info',
+        'model: crestereo',
+        'autostart: false',
+        'use_sim_time: true',
+    ):
+        assert words in said
+
+
+@pytest.mark.apt
+def test_what_the_user_does_not_say_is_left_to_node_and_parameter_file():
+    said = command_of('mono')
+    assert '-r image:=image' in said
+    assert 'camera_info:=' not in said
+    assert said.count('model:') == 1  # the one of config/mono.yaml
+
+
+@pytest.mark.apt
+def test_a_parameter_file_that_is_missing_is_an_error():
+    assert command_of('stereo', params_file='/no/such.yaml') == ''
