@@ -159,6 +159,12 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         self.get_logger().info(
             f'model {self._estimator.card.id} on {self._estimator.backend.description}'
         )
+        artifact = self._estimator.card.artifact
+        if artifact.commercial is not True:
+            self.get_logger().warning(
+                f'licence of {self._estimator.card.id}: {artifact.licence}; commercial use '
+                f'{"needs a look at it" if artifact.commercial else "is not allowed"}'
+            )
         if self._estimator.metric_problem:
             self.get_logger().warning(self._estimator.metric_problem)
         self._outputs = Outputs(self, stereo=len(self.image_names) == 2)
@@ -250,13 +256,15 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         mismatches: list[str] = []
         figures = {'state': self.state, **figures_of_ledger(self._ledger)}
         wanted: Sequence[str] = ()
-        waiting = ''
+        waiting = losses = ''
         if self._inputs is not None and self._outputs is not None:
             mismatches = self._inputs.mismatches() + self._outputs.mismatches()
             for reason in mismatches:
                 self._ledger.warn(reason, f'incompatible QoS on {reason}')
             wanted = sorted(self._outputs.wanted())
-            waiting = self._inputs.waiting()
+            waiting, losses = self._inputs.waiting(), self._inputs.losses()
+            if losses and not waiting:
+                self._ledger.warn('losses', losses)
             figures |= figures_of_inputs(self._inputs)
             figures['qos mismatches'] = len(mismatches)
         if self._estimator is not None:
@@ -270,6 +278,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             not_metric=self._metric_problem(),
             wanted=wanted,
             waiting=waiting,
+            losses='' if waiting else losses,
             mismatches=mismatches,
             recent_drop=self._ledger.recent_drop(),
             rate_hz=worker.rate.rate_hz() if worker else 0.0,

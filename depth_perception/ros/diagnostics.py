@@ -22,6 +22,7 @@ class Condition:
         not_metric: Why there is no depth in metres; '' if there is.
         wanted: Names of the outputs that somebody listens to.
         waiting: What does not arrive; '' if frames do.
+        losses: Why fewer frames come than images arrive; '' if none are lost.
         mismatches: Publishers and subscribers whose QoS does not match.
         recent_drop: Why a frame was dropped in the last seconds; '' if none was.
         rate_hz: Frames published per second.
@@ -32,6 +33,7 @@ class Condition:
     not_metric: str = ''
     wanted: Sequence[str] = ()
     waiting: str = ''
+    losses: str = ''
     mismatches: Sequence[str] = field(default_factory=tuple)
     recent_drop: str = ''
     rate_hz: float = 0.0
@@ -47,7 +49,7 @@ def judge(condition: Condition) -> tuple[bytes, str]:
     if c.state != 'active':
         return DiagnosticStatus.OK, c.state
     findings = [f'incompatible QoS: {text}' for text in c.mismatches]
-    findings += [text for text in (c.waiting,) if text]
+    findings += [text for text in (c.waiting, c.losses) if text]
     findings += [f'frames dropped: {text}' for text in (c.recent_drop,) if text]
     if findings:
         return DiagnosticStatus.WARN, '; '.join(findings)

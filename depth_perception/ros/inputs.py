@@ -11,6 +11,7 @@ from typing import Any
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.input_topic import ARRIVING_S, InputTopic
 from depth_perception.ros.ledger import Ledger
+from depth_perception.ros.pairing_watch import PairingWatch
 from depth_perception.ros.qos import InputQoS
 from depth_perception.ros.standard import make_synchroniser
 from depth_perception.ros.waiting import explain_waiting
@@ -109,6 +110,8 @@ class Inputs:
             queue_size=settings.queue_size,
         )
         self._epoch = 0
+        self._paired_images = 0
+        self._watch = PairingWatch()
         self._opened_s = self._paired_s = float('-inf')
         self.topics = [self._image_topic(i, name) for i, name in enumerate(image_names)]
         self.topics += [self._info_topic(i, name) for i, name in enumerate(image_names)]
@@ -134,6 +137,7 @@ class Inputs:
         """Give up all subscriptions and forget what waits for a partner."""
         for topic in self.topics:
             topic.close()
+        self._watch.forget()
         self.forget()
 
     def forget(self) -> None:
@@ -142,6 +146,13 @@ class Inputs:
         self._epoch += 1
         for topic in self.topics:
             topic.last_stamp_ns = None
+
+    def losses(self) -> str:
+        """Return why fewer frames come than images arrive; '' when nothing is lost."""
+        if not self.is_open or self._cameras < 2:
+            return ''
+        received = sum(topic.received for topic in self.topics[: self._cameras])
+        return self._watch.observe(time.monotonic(), received, self._paired_images)
 
     def mismatches(self) -> list[str]:
         """Return why publishers do not match, for all inputs."""
@@ -209,6 +220,7 @@ class Inputs:
     def _complete(self, matched: tuple[Any, ...]) -> None:
         infos = matched[self._cameras :] or tuple(self._cached)
         self._ledger.frames_in += 1
+        self._paired_images += self._cameras
         if any(info is None for info in infos):
             self._ledger.count('no_camera_info')
             return

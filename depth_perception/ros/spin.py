@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from depth_perception.errors import DepthPerceptionError
+from depth_perception.ros.fastdds import profile_environment
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
@@ -29,6 +30,7 @@ def run(make_node: Callable[[], Any]) -> int:
     # rclpy's own handler shuts the context down, and then calls this one. With Python's, a
     # KeyboardInterrupt would appear at an arbitrary line.
     signal.signal(signal.SIGINT, lambda *_: None)
+    os.environ.update(profile_environment())
     try:
         rclpy.init()
     except Exception as error:  # noqa: BLE001 - rclpy has several classes for bad arguments
