@@ -23,7 +23,7 @@ LEAST_SPREAD = 0.12, 0.02, 0.02  # of log intensity and of the two chromaticitie
 LIMIT = 9.0  # squared Mahalanobis distance of three features that is still floor
 FLOOR_SIGMA = 0.03  # relative, of depth
 OBSTACLE_SIGMA = 0.12
-HEIGHT_SIGMA = 0.18  # more of it at the height of the camera, where the horizon is
+HEIGHT_SIGMA = 0.5  # more of it at the height of the camera, where the horizon is
 CONTACT_ROWS = 2.0  # standard deviation of the row of contact [px of the network]
 BIG = 1e6
 
