@@ -24,6 +24,7 @@ from depth_perception.errors import DepthPerceptionError, RecordingError
 from depth_perception.ros.fastdds import profile_environment
 from depth_perception.ros.spin import ignore_signals
 import rclpy
+from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
@@ -31,6 +32,7 @@ from rosgraph_msgs.msg import Clock
 DEPTH = 10
 _TRANSIENT_LOCAL = 1  # as RMW counts durabilities
 _POLL_S = 0.05
+_DRAIN_S = 1.0
 _SETTLE_S = 1.0  # discovery of further subscribers takes up to a second or two
 _HEADER = 'std_msgs/msg/Header'
 
@@ -182,6 +184,11 @@ class Player:
                 return waiting
             self.stop.wait(_POLL_S)
 
+    def drain(self) -> None:
+        """Wait until subscribers have what was published: it is lost if the process ends first."""
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=_DRAIN_S))
+
     def play(self) -> None:
         """Publish everything once."""
         self._restamper.clear()
@@ -270,11 +277,13 @@ def run(node: Any, options: argparse.Namespace) -> int:
             node.get_logger().warning(
                 f'nobody listens to {", ".join(waiting)}; playing all the same'
             )
+        node.get_logger().info(f'playing {options.bag}')
         started = time.monotonic()
         while not player.stop.is_set():
             player.play()
             if not options.loop:
                 break
+        player.drain()
     node.get_logger().info(
         f'published {player.published} messages in {time.monotonic() - started:.1f} s'
     )

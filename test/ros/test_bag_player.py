@@ -116,7 +116,8 @@ def test_offset_duration_and_topics(bag, tmp_path):
 
 def test_loop_plays_until_ctrl_c(bag):
     player = start('bag_player', bag, '--rate', 20, '--loop', domain=64)
-    time.sleep(3.0)
+    assert any('playing' in line for line in player.stderr)
+    time.sleep(1.0)  # three times the length of the recording
     assert player.poll() is None
     player.send_signal(signal.SIGINT)
     _, errors = player.communicate(timeout=10)
