@@ -11,8 +11,8 @@ where it is installed, else bag_player and bag_recorder of this package. Ends wi
 from __future__ import annotations
 
 from ament_index_python.packages import get_packages_with_prefixes
+from depth_perception.fastdds import profile_environment
 from depth_perception.resources import PACKAGE, resource_path
-from depth_perception.ros.fastdds import profile_environment
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import (

@@ -16,6 +16,7 @@ from typing import Any
 
 import depth_perception
 from depth_perception.cli.demo_data import motorcycle_folder
+from depth_perception.cli.demo_picture import overview_of
 from depth_perception.cli.demo_report import Findings, html_of, summary_of
 from depth_perception.cli.demo_run import COMMON_PARAMETERS, Plan, play
 from depth_perception.cli.infer import add_camera_arguments, rig_from_arguments
@@ -240,6 +241,7 @@ def _write(out: Path, found: Findings, scratch: Path, progress: Progress) -> Non
         points = points_of(best.depth, best.sigma, given.picture, given.camera)
         write_ply(out / 'cloud.ply', points)
         write_image(out / 'depth.png', depth_mm_from_depth(best.depth))
+        write_image(out / 'overview.jpg', overview_of(given, best))
     found.facts.update(_cloud_fact(scratch))
     found.facts['whole demo'] = f'{progress.passed_s:.0f} s'
     summary = json.dumps(summary_of(found), indent=2, allow_nan=False)
@@ -249,7 +251,9 @@ def _write(out: Path, found: Findings, scratch: Path, progress: Progress) -> Non
     for name, published in found.published.items():
         if published is not None:
             progress.tell(_line(name, published))
-    progress.tell(f'open {page} in a browser; beside it: summary.json, cloud.ply, depth.png')
+    progress.tell(
+        f'open {page} in a browser; beside it: summary.json, overview.jpg, cloud.ply, depth.png'
+    )
 
 
 def _line(name: str, published: Published) -> str:

@@ -93,7 +93,7 @@ def play(plan: Plan, tell: Callable[[str], None]) -> dict[str, str]:
     Raises:
         DepthPerceptionError: If a program fails, with the last lines that it printed.
     """
-    environment = middleware_environment(plan.scratch)
+    environment = middleware_environment()
     module = 'depth_perception.ros'
 
     def start(name: str, arguments: list[str], log: str) -> Program:

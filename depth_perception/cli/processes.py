@@ -5,33 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 import os
 from pathlib import Path
-import re
-import shutil
 import signal
 import subprocess
 import sys
 from types import TracebackType
 
 from depth_perception.errors import DepthPerceptionError
-from depth_perception.resources import resource_path
+from depth_perception.fastdds import profile_environment
 
-SHARED_MEMORY = Path('/dev/shm')
-_PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-_SEGMENT_BYTES = 64 * 2**20
-_LEAST_SEGMENT_BYTES = 4 * 2**20
-_SHARE = 8  # of the free shared memory for each process: a container has 64 MiB in all
 _GRACE_S = 5.0
 
 
-def middleware_environment(scratch: Path) -> dict[str, str]:
-    """Return variables that keep the demo's traffic on this machine, and whole.
-
-    Stock Fast DDS loses images of a megabyte, or delays them by seconds: its segment of shared
-    memory has half a megabyte. Segments are made as large as this machine has room for.
-
-    Args:
-        scratch: Folder for the Fast DDS profile.
-    """
+def middleware_environment() -> dict[str, str]:
+    """Return variables that keep the demo's traffic on this machine, and whole."""
     variables = {
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
@@ -39,19 +25,7 @@ def middleware_environment(scratch: Path) -> dict[str, str]:
         'PYTHONUNBUFFERED': '1',
     }
     chosen = {name: os.environ[name] for name in variables if os.environ.get(name)}
-    variables.update(chosen)
-    if any(os.environ.get(name) for name in _PROFILE_VARIABLES) or not SHARED_MEMORY.is_dir():
-        return variables
-    size = min(_SEGMENT_BYTES, shutil.disk_usage(SHARED_MEMORY).free // _SHARE)
-    if size >= _LEAST_SEGMENT_BYTES:
-        text = resource_path('config', 'fastdds_shm.xml').read_text(encoding='utf-8')
-        profile = scratch / 'fastdds.xml'
-        profile.write_text(
-            re.sub(r'(<(segment_size|maxMessageSize)>)\d+', rf'\g<1>{size}', text),
-            encoding='utf-8',
-        )
-        variables.update(dict.fromkeys(_PROFILE_VARIABLES, str(profile.resolve())))
-    return variables
+    return {**variables, **chosen, **profile_environment()}
 
 
 class Program:

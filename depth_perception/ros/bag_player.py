@@ -21,7 +21,7 @@ import time
 from typing import Any
 
 from depth_perception.errors import DepthPerceptionError, RecordingError
-from depth_perception.ros.fastdds import profile_environment
+from depth_perception.fastdds import profile_environment
 from depth_perception.ros.spin import ignore_signals
 import rclpy
 from rclpy.duration import Duration

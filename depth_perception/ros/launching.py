@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from depth_perception.errors import SettingsError
+from depth_perception.fastdds import profile_environment
 from depth_perception.resources import PACKAGE, resource_path
-from depth_perception.ros.fastdds import profile_environment
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition

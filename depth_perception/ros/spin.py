@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from depth_perception.errors import DepthPerceptionError
-from depth_perception.ros.fastdds import profile_environment
+from depth_perception.fastdds import profile_environment
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger

@@ -34,20 +34,16 @@ def test_node_arguments():
     assert one.nodes == []
 
 
-def test_middleware_stays_on_this_machine_with_room_for_images(tmp_path, monkeypatch):
+def test_middleware_stays_on_this_machine_with_room_for_images(monkeypatch):
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('ROS_DOMAIN_ID', '42')
-    monkeypatch.setattr(processes, 'SHARED_MEMORY', tmp_path)
-    free = 64 * 2**20  # what a container has
-    monkeypatch.setattr(processes.shutil, 'disk_usage', lambda _: argparse.Namespace(free=free))
-    variables = middleware_environment(tmp_path)
+    profile = {'FASTDDS_DEFAULT_PROFILES_FILE': 'room.xml'}
+    monkeypatch.setattr(processes, 'profile_environment', lambda: profile)
+    variables = middleware_environment()
     assert variables['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     assert variables['ROS_DOMAIN_ID'] == '42'
-    profile = Path(variables['FASTDDS_DEFAULT_PROFILES_FILE']).read_text(encoding='utf-8')
-    assert f'<segment_size>{free // 8}</segment_size>' in profile
-    free = 2**20
-    assert 'FASTDDS_DEFAULT_PROFILES_FILE' not in middleware_environment(tmp_path)
+    assert variables['FASTDDS_DEFAULT_PROFILES_FILE'] == 'room.xml'
 
 
 def test_a_program_that_fails_says_what_it_printed(tmp_path):
@@ -137,6 +133,6 @@ def test_whole_demo_on_a_pair_of_ones_own(tmp_path, monkeypatch):
     assert summary['nodes']['stereo']['valid'] > 0.7
     assert summary['ground_truth'] is False
     assert sorted(path.name for path in out.iterdir()) == [
-        'cloud.ply', 'depth.png', 'index.html', 'summary.json',
+        'cloud.ply', 'depth.png', 'index.html', 'overview.jpg', 'summary.json',
     ]  # fmt: skip
     assert sys.executable not in (out / 'index.html').read_text()

@@ -1,10 +1,11 @@
 """The Fast DDS profile is given to nodes only where it is wanted and fits."""
 
 from pathlib import Path
+import re
 from types import SimpleNamespace
 
-from depth_perception.ros import fastdds
-from depth_perception.ros.fastdds import FAST_DDS_2, FAST_DDS_3, profile_environment
+from depth_perception import fastdds
+from depth_perception.fastdds import FAST_DDS_2, FAST_DDS_3, profile_environment
 import pytest
 
 
@@ -34,8 +35,23 @@ def test_the_users_profile_wins(monkeypatch, variable):
     assert profile_environment() == {}
 
 
-def test_a_small_shared_memory_keeps_the_default(monkeypatch):
-    monkeypatch.setattr(fastdds.shutil, 'disk_usage', lambda _: SimpleNamespace(free=64 * 2**20))
+@pytest.mark.parametrize(
+    ('free_mib', 'segment_mib'), [(1024, 64), (512, 64), (511, 32), (64, 8), (40, 4)]
+)
+def test_a_small_shared_memory_gets_segments_of_which_eight_fit(
+    monkeypatch, tmp_path, free_mib, segment_mib
+):
+    monkeypatch.setenv('DEPTH_PERCEPTION_CACHE', str(tmp_path))
+    room = SimpleNamespace(free=free_mib * 2**20)
+    monkeypatch.setattr(fastdds.shutil, 'disk_usage', lambda _: room)
+    (path,) = profile_environment().values()
+    sizes = re.findall(r'<(?:segment_size|maxMessageSize)>(\d+)<', Path(path).read_text())
+    assert sizes == [str(segment_mib * 2**20)] * 2
+
+
+def test_hardly_any_shared_memory_keeps_the_default(monkeypatch):
+    room = SimpleNamespace(free=31 * 2**20)
+    monkeypatch.setattr(fastdds.shutil, 'disk_usage', lambda _: room)
     assert profile_environment() == {}
 
 
