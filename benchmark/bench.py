@@ -13,6 +13,7 @@ import platform
 from typing import Any
 
 import bench_cloud
+import bench_compressed
 import bench_node
 
 
@@ -20,6 +21,7 @@ def main() -> None:
     """Run the parts asked for."""
     parts: dict[str, Callable[[], Any]] = {
         'cloud': bench_cloud.measure,
+        'compressed': bench_compressed.measure,
         'overhead': bench_node.overhead,
         'overload': bench_node.overload,
         'memory': bench_node.memory,
