@@ -32,6 +32,11 @@ def node_arguments(task: str) -> list[DeclareLaunchArgument]:
             'Model card: an id of "depth_perception models list", or the path of a card. '
             'Empty: the one of params_file.',
         ),
+        'input_rectified': (
+            '',
+            'yes: the images are rectified although their camera_info has distortion, as with '
+            'image_proc; no: rectify them in the node. Empty: the one of params_file.',
+        ),
         'use_sim_time': ('false', 'Take the time from /clock.'),
         'log_level': ('info', 'debug, info, warn, error or fatal.'),
         'autostart': (
@@ -86,8 +91,9 @@ def depth_node(task: str, images: Mapping[str, str], context: LaunchContext) -> 
         'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
         'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
     }
-    if LaunchConfiguration('model').perform(context):
-        parameters['model'] = ParameterValue(LaunchConfiguration('model'), value_type=str)
+    for name in ('model', 'input_rectified'):
+        if LaunchConfiguration(name).perform(context):
+            parameters[name] = ParameterValue(LaunchConfiguration(name), value_type=str)
     sources = {
         topic: LaunchConfiguration(argument).perform(context)
         for argument, topic in input_topics(images).items()

@@ -11,8 +11,8 @@ import pytest
 LAUNCH = Path(__file__).resolve().parents[2] / 'launch'
 FILES = sorted(LAUNCH.glob('*.launch.py'))
 EXPECTED = {
-    'namespace', 'params_file', 'model', 'use_sim_time', 'log_level', 'autostart', 'use_respawn',
-    'use_rviz',
+    'namespace', 'params_file', 'model', 'input_rectified', 'use_sim_time', 'log_level',
+    'autostart', 'use_respawn', 'use_rviz',
 }  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def test_the_node_gets_what_the_user_says():
         left_image='/zed/left',
         right_camera_info='/zed/right_info',
         model='crestereo',
+        input_rectified='yes',
         log_level='debug',
         autostart='False',
         use_sim_time='True',
@@ -97,6 +98,7 @@ def test_the_node_gets_what_the_user_says():
         '-r left/image_rect:=/zed/left',
         '-r right/camera_info:=/zed/right_info',
         'model: crestereo',
+        "input_rectified: 'yes'",
         'autostart: false',
         'use_sim_time: true',
     ):
