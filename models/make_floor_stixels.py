@@ -5,7 +5,9 @@ vision, AAAI 2000): what looks like the floor right in front of the robot is flo
 column the first thing that does not is an obstacle that stands on it. Floor pixels get the inverse
 depth of the floor plane, obstacle pixels that of the row where their column leaves the floor. What
 looks like floor again above an obstacle is unknown, and the higher a pixel lies above the contact,
-the less it is believed: it may belong to something farther away.
+the less it is believed: it may belong to something farther away. A floor cannot lie above the
+horizon: a column that looks like floor there shows that looks do not tell the floor from a wall,
+and is unknown. So is everything where the seed is too varied to tell anything from it.
 
     ./run exec python models/make_floor_stixels.py
 """
@@ -20,6 +22,8 @@ import numpy as np
 SEED_ROWS = 0.86, 1.0  # of the height
 SEED_COLUMNS = 0.3, 0.7  # of the width
 LEAST_SPREAD = 0.12, 0.02, 0.02  # of log intensity and of the two chromaticities
+MOST_SPREAD = 0.5, 0.1, 0.1  # a more varied seed would take everything for floor
+OVERSHOOT = 0.04  # of the height; floor seen higher above the horizon is no floor
 LIMIT = 9.0  # squared Mahalanobis distance of three features that is still floor
 FLOOR_SIGMA = 0.03  # relative, of depth
 OBSTACLE_SIGMA = 0.12
@@ -57,6 +61,9 @@ def make(path: Path) -> None:
     mean = g.op('ReduceMean', seed, axes=axes, keepdims=1)
     spread = g.op('ReduceMean', g.op('Abs', g.op('Sub', seed, mean)), axes=axes, keepdims=1)
     sigma = g.op('Mul', spread, 1.2533)  # of a normal distribution, from its mean deviation
+    most = g.constant(np.asarray(MOST_SPREAD, np.float32).reshape(1, 3, 1, 1))
+    told = g.op('Cast', g.op('Less', sigma, most), to=1)
+    told = g.op('Greater', g.op('ReduceMin', told, axes=[1], keepdims=1), 0.5)
     least = np.asarray(LEAST_SPREAD, np.float32).reshape(1, 3, 1, 1)
     sigma = g.op('Max', sigma, g.constant(least))
     score = g.op('Div', g.op('Sub', features, mean), sigma)
@@ -72,13 +79,14 @@ def make(path: Path) -> None:
     in_front = g.op('Greater', ground, 1e-4)
     contact_rows = g.op('Where', g.op('And', reachable, in_front), ground, BIG)
     contact = g.op('ReduceMin', contact_rows, axes=[2], keepdims=1)
-    known = g.op('Less', contact, 0.5 * BIG)
+    above = g.op('And', reachable, g.op('Not', in_front))
+    overshoot = g.op('ReduceMean', g.op('Cast', above, to=1), axes=[2], keepdims=1)
+    known = g.op('And', g.op('Less', contact, 0.5 * BIG), g.op('Less', overshoot, OVERSHOOT))
+    known = g.op('And', known, told)
     rho = g.op('Where', reachable, ground, contact)
     g.op('Reciprocal', g.op('Max', rho, 1e-4), name='depth')
-    again = g.op('And', is_floor, g.op('Not', reachable))
+    again = g.op('And', is_floor, g.op('Not', g.op('And', reachable, in_front)))
     g.op('Cast', g.op('And', known, g.op('Not', again)), name='valid', to=1)
-    above = g.op('And', reachable, g.op('Not', in_front))
-    g.op('Cast', above, name='sky', to=1)
 
     slope = g.op('Sub', g.part(ground, 1, 2**31, 2), g.part(ground, 0, -1, 2))
     slope = g.op('ReduceMean', g.op('Abs', slope), axes=axes, keepdims=1)
@@ -97,7 +105,7 @@ def make(path: Path) -> None:
     g.save(
         path,
         {'image': image, ground: plane},
-        dict.fromkeys(('depth', 'log_variance', 'valid', 'sky'), plane),
+        dict.fromkeys(('depth', 'log_variance', 'valid'), plane),
         'Floor and standing obstacles from appearance; see make_floor_stixels.py',
     )
 

@@ -110,6 +110,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
     path = fetch(card, bar.show, trust_first_use=arguments.trust_first_use)
     bar.end()
     print(f'{path.name}: sha256 {file_sha256(path)}, in {path.parent}')
+    if not card.artifact.sha256:
+        print('write that sha256 into the card, so that the next fetch can tell the file')
     return 0
 
 

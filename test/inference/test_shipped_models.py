@@ -78,14 +78,23 @@ def test_floor_and_standing_obstacles_have_their_depth():
     assert within.mean() > 0.9
 
 
-def test_open_floor_up_to_the_horizon_leaves_the_sky_far():
-    pixels, _ = floor_scene()
-    pixels[:200] = pixels[200:201]  # all of it looks like the floor
-    with open_estimator(POSE) as estimator:
+def walls():
+    """Return pictures of walls that fill the view, none of which shows any floor."""
+    rng = np.random.default_rng(6)
+    plain = np.clip(rng.normal(130.0, 5.0, (240, 320, 3)), 0, 255)
+    noise = rng.integers(0, 256, (240, 320, 3))
+    blocks = np.kron(rng.integers(0, 256, (12, 16, 3)), np.ones((20, 20, 1)))
+    return {'plain': plain, 'noise': noise, 'blocks': blocks}
+
+
+@pytest.mark.parametrize('name', ['plain', 'noise', 'blocks'])
+def test_wall_that_fills_the_view_is_not_taken_for_floor(name):
+    pixels = walls()[name].astype(np.uint8)
+    level = MonoEstimatorSettings(ground__camera_height_m=0.5)
+    with open_estimator(level) as estimator:
         estimate = estimator.estimate(MonoFrame(Picture(pixels, 'rgb'), CAMERA))
-    horizon = 110.0 - 240.0 * math.tan(math.radians(PITCH_DEG))
-    assert estimate.far[: math.floor(horizon) - 3].mean() > 0.95
-    assert estimate.valid[200:].mean() > 0.95
+    assert estimate.valid.mean() < 0.05
+    assert not estimate.far.any()
 
 
 def test_column_that_begins_with_an_obstacle_is_unknown():
