@@ -39,7 +39,7 @@ class Setting:
             raise SettingsError(f'{name}: {value!r} is not one of {", ".join(self.choices)}')
         if isinstance(value, str):
             return
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise SettingsError(f'{name}: {value} is not finite')
         limits = f'[{self.low}, {self.high}] {self.unit}'.rstrip()
         if self.low is not None and value < self.low:

@@ -105,6 +105,20 @@ def test_data_files_are_installed(tmp_path):
         assert wanted
 
 
+@pytest.mark.parametrize('broken', ['ruff check', 'ruff format', 'mypy', ''])
+def test_lint_of_run_fails_where_one_of_its_tools_does(broken):
+    source = (ROOT / 'run').read_text(encoding='utf-8')
+    lint = re.search(r'^lint\(\) \{.*?^\}$', source, re.MULTILINE | re.DOTALL).group()
+    tools = f"""
+        set -euo pipefail
+        say() {{ :; }}
+        ruff() {{ [[ "ruff $1" != "{broken}" ]]; }}
+        mypy() {{ [[ "{broken}" != mypy ]]; }}
+    """
+    done = subprocess.run(['bash', '-c', f'{tools}\n{lint}\nlint || exit 7'], check=False)
+    assert done.returncode == (7 if broken else 0)
+
+
 @pytest.mark.apt
 @pytest.mark.slow
 def test_colcon_builds_it_as_ament_python(tmp_path):

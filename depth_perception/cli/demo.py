@@ -93,7 +93,13 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo."""
+    """Run the demo.
+
+    Raises:
+        SettingsError: If the options contradict each other.
+        RecordingError: If the recording or pictures cannot be used, or --out cannot be written.
+        DepthPerceptionError: If a program fails, or no node published any depth.
+    """
     _check_together(arguments)
     progress = Progress()
     remarks: list[str] = []

@@ -137,9 +137,9 @@ def _parsed(text: str, kind: type[Any]) -> Scalar:
         return text
     try:
         value: Any = yaml.safe_load(text)
-    except yaml.YAMLError:
+        return float(value) if kind is float and type(value) is int else value
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return text
-    return float(value) if kind is float and type(value) is int else value
 
 
 def run_stereo(arguments: argparse.Namespace) -> int:

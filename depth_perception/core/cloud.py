@@ -31,6 +31,33 @@ def cloud_size(camera: PinholeCamera) -> int:
     return camera.width * camera.height * POINT_STEP
 
 
+def cloud_bytes(
+    depth: DepthMap, sigma: SigmaMap, camera: PinholeCamera, picture: Picture | None, out: Any
+) -> NDArray[np.uint8]:
+    """Return `out` as an array, after checking the arguments of `pack_cloud`.
+
+    Args:
+        depth: As for `pack_cloud`, like all the others.
+        sigma: Standard deviation of `depth`.
+        camera: Camera of `depth`.
+        picture: Colours, or None.
+        out: Buffer for the cloud.
+
+    Raises:
+        ShapeError: If sizes do not agree, or the buffer has another size.
+    """
+    height, width = check_shapes(depth=(depth, 'H W'), sigma=(sigma, 'H W')).values()
+    target = np.frombuffer(out, np.uint8)
+    if (height, width) != (camera.height, camera.width) or target.size != cloud_size(camera):
+        raise ShapeError(
+            f'cloud wants depth of {camera.height}x{camera.width} and a buffer of '
+            f'{cloud_size(camera)} bytes, got {height}x{width} and {target.size} bytes'
+        )
+    if picture is not None and picture.pixels.shape[:2] != depth.shape:
+        raise ShapeError(f'picture is {picture.pixels.shape[:2]} but depth is {depth.shape}')
+    return target
+
+
 def pack_cloud(
     depth: DepthMap,
     sigma: SigmaMap,
@@ -50,16 +77,8 @@ def pack_cloud(
     Raises:
         ShapeError: If sizes do not agree, or the buffer has another size.
     """
-    sizes = check_shapes(depth=(depth, 'H W'), sigma=(sigma, 'H W'))
-    height, width = sizes['H'], sizes['W']
-    target = np.frombuffer(out, np.uint8)
-    if (height, width) != (camera.height, camera.width) or target.size != cloud_size(camera):
-        raise ShapeError(
-            f'cloud wants depth of {camera.height}x{camera.width} and a buffer of '
-            f'{cloud_size(camera)} bytes, got {height}x{width} and {target.size} bytes'
-        )
-    if picture is not None and picture.pixels.shape[:2] != depth.shape:
-        raise ShapeError(f'picture is {picture.pixels.shape[:2]} but depth is {depth.shape}')
+    target = cloud_bytes(depth, sigma, camera, picture, out)
+    height, width = depth.shape
     floats = target.view(np.float32).reshape(height, width, _FLOATS)
     colours = target.view(np.uint32).reshape(height * width, _FLOATS)[:, 3]
     with np.errstate(invalid='ignore'):

@@ -17,7 +17,7 @@ from depth_perception.errors import CalibrationError
 import numpy as np
 from numpy.typing import NDArray
 
-OUTSIDE_PX = -1e4  # where a map points when the raw camera cannot see the direction
+OUTSIDE_PX = -3e4  # where a map points when the raw camera cannot see the direction
 
 _COEFFICIENTS = MappingProxyType(
     {'plumb_bob': (4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}

@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 _ROWS_PER_BLOCK = 32  # rows whose temporaries stay in the cache
 
 
-def range_masks(depth: DepthMap, min_depth_m: float, max_depth_m: float) -> tuple[Mask, Mask]:
-    """Return the masks (too near, too far) of `depth` [m]; NaN is in neither."""
+def range_masks(
+    inverse_depth: InverseDepthMap, min_depth_m: float, max_depth_m: float
+) -> tuple[Mask, Mask]:
+    """Return the masks (too near, too far) of a range of depth.
+
+    Args:
+        inverse_depth: (H, W) float32 [1/m]; NaN is in neither mask, 0 and below are too far.
+        min_depth_m: Nearest depth inside [m].
+        max_depth_m: Farthest depth inside [m].
+    """
     with np.errstate(invalid='ignore'):
-        return depth < np.float32(min_depth_m), depth > np.float32(max_depth_m)
+        too_near: Mask = inverse_depth > np.float32(1.0 / min_depth_m)
+        too_far: Mask = inverse_depth < np.float32(1.0 / max_depth_m)
+    return too_near, too_far
 
 
 def speckle_mask(

@@ -93,15 +93,6 @@ def left_right_difference(left: DisparityMap, right: DisparityMap) -> NDArray[np
     return difference
 
 
-def left_right_consistent(
-    left: DisparityMap, right: DisparityMap, tolerance_px: float = 1.0
-) -> Mask:
-    """Return (H, W) bool, true where both images agree on the match to `tolerance_px`."""
-    with np.errstate(invalid='ignore'):
-        consistent: Mask = left_right_difference(left, right) <= np.float32(tolerance_px)
-    return consistent
-
-
 def support_fraction(valid: Mask, window: int = 9) -> NDArray[np.float32]:
     """Return the fraction of true pixels in the square around every pixel, 0..1.
 

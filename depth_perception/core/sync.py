@@ -63,6 +63,7 @@ class Synchroniser(Generic[T]):
                 return None
             self.reset()
             self.jumps += 1
+        self.dropped[index] += stamp_ns in self._queues[index]  # which it replaces
         self._queues[index][stamp_ns] = item
         stamps = self._matching_stamps(stamp_ns)
         if stamps is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
+import os
 from types import TracebackType
 
 from depth_perception.core.types import AnyArray
@@ -36,6 +37,11 @@ class TensorSpec:
             f'{self.name} must be {self.dtype} ({shape}), got {array.dtype} '
             f'({", ".join(map(str, array.shape))})'
         )
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use, which containers and taskset make fewer."""
+    return len(os.sched_getaffinity(0))
 
 
 class Backend(abc.ABC):

@@ -14,6 +14,7 @@ from depth_perception.errors import ModelError
 
 T = TypeVar('T')
 SCHEMA_VERSION = 1
+_LARGEST = 1e30  # of a float; NaN and infinity say nothing that a card could mean
 
 Kind = Literal[
     'inv_depth_affine', 'depth_affine', 'depth_scale', 'depth_metric', 'depth_focal',
@@ -249,12 +250,14 @@ def _read(hint: Any, value: Any, place: str) -> Any:
         return tuple(_read(kind, item, f'{place}[{i}]') for i, item in enumerate(value))
     if origin in (Union, types.UnionType):
         return _read_union(get_args(hint), value, place)
-    if origin is dict:
-        hint = dict
-    if hint is float and type(value) is int:
-        value = float(value)
-    if type(value) is not hint:
-        raise ModelError(f'{place}: wants {hint.__name__}, got {value!r}')
+    return _read_plain(dict if origin is dict else hint, value, place)
+
+
+def _read_plain(kind: type[Any], value: Any, place: str) -> Any:
+    if kind is float and type(value) in (int, float) and abs(value) < _LARGEST:
+        return float(value)
+    if kind is float or type(value) is not kind:
+        raise ModelError(f'{place}: wants {kind.__name__}, got {value!r}')
     return value
 
 

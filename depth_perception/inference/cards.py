@@ -24,6 +24,7 @@ from depth_perception.inference.card_schema import (
     UncertaintySpec,
 )
 from depth_perception.resources import resource_path, user_cache
+import numpy as np
 import yaml
 
 _MAX_CARD_BYTES = 64 * 1024
@@ -167,7 +168,7 @@ def _merged(path: Path, depth: int) -> dict[str, Any]:
         raise ModelError(f'a card has at most {_MAX_CARD_BYTES} bytes')
     try:
         values = yaml.load(path.read_text('utf-8'), _PlainLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ModelError(f'not readable as YAML: {error}') from error
     if not isinstance(values, dict):
         raise ModelError('a card is a mapping')
@@ -212,7 +213,39 @@ def _check_ranges(card: ModelCard) -> None:
     ):
         raise ModelError(f'output.range_m must be [min, max] [m], got {card.output.range_m}')
     for spec in card.inputs:
-        if spec.divide == 0.0 or 0.0 in spec.std:
-            raise ModelError(f'input {spec.tensor}: divide and std must not be 0')
-    if card.resize.multiple < 1:
+        _check_input(spec, card.task)
+    _check_resize(card.resize)
+    params, focal = card.output.params, card.output.focal
+    if not 0.0 < params.z_min < params.z_max:
+        raise ModelError(f'output.params: {params.z_min} to {params.z_max} m is no range')
+    if min(params.rig_gain, params.baseline_m, focal.reference if focal else 1.0) <= 0.0:
+        raise ModelError('output: focal.reference, rig_gain and baseline_m must be positive')
+    if card.output.channel is not None and card.output.channel < 0:
+        raise ModelError(f'output.channel must be 0 or more, got {card.output.channel}')
+
+
+def _check_input(spec: InputSpec, task: str) -> None:
+    if spec.divide == 0.0 or 0.0 in spec.std:
+        raise ModelError(f'input {spec.tensor}: divide and std must not be 0')
+    if not spec.mean or not spec.std:
+        raise ModelError(f'input {spec.tensor}: mean and std want a number per channel')
+    if task == 'mono' and spec.source in ('right', 'pair_concat'):
+        raise ModelError(f'input {spec.tensor}: {spec.source} needs a stereo pair')
+    if spec.source == 'const':
+        try:
+            np.asarray(spec.value, dtype=spec.dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ModelError(f'input {spec.tensor}: value is no {spec.dtype}: {error}') from error
+
+
+def _check_resize(spec: ResizeSpec) -> None:
+    if spec.multiple < 1:
         raise ModelError('resize.multiple must be at least 1')
+    if spec.policy not in ('none', 'pad') and spec.size is None:
+        raise ModelError(f'resize.size is missing, {spec.policy} needs it')
+    size = 1 if spec.size is None else spec.size
+    sides = size if isinstance(size, tuple) else (size, size)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ModelError(f'resize.size must be one number or two, all positive, got {spec.size}')
+    if len(spec.pad.value) > 4:
+        raise ModelError(f'resize.pad.value has at most 4 numbers, got {len(spec.pad.value)}')

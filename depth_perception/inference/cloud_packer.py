@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.cloud import cloud_size, POINT_STEP
+from depth_perception.core.cloud import cloud_bytes, POINT_STEP
 from depth_perception.core.frame import Picture
 from depth_perception.core.types import DepthMap, SigmaMap
-from depth_perception.errors import ShapeError
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,18 +37,13 @@ def pack_cloud_fast(
         out: Writable buffer of `cloud_size(camera)` bytes.
 
     Raises:
-        ShapeError: If the buffer has another size.
+        ShapeError: If sizes do not agree, or the buffer has another size.
     """
     import cv2
 
     height, width = depth.shape
-    target = np.frombuffer(out, np.float32)
-    if 4 * target.size != cloud_size(camera) or depth.shape != (camera.height, camera.width):
-        raise ShapeError(
-            f'cloud wants depth of {camera.height}x{camera.width} and a buffer of '
-            f'{cloud_size(camera)} bytes, got {height}x{width} and {4 * target.size} bytes'
-        )
-    points = target.reshape(height, width, POINT_STEP // 4)
+    target = cloud_bytes(depth, sigma, camera, picture, out)
+    points = target.view(np.float32).reshape(height, width, POINT_STEP // 4)
     rows = max(1, _BLOCK_BYTES // (width * POINT_STEP))
     ray_y = camera.ray_y[:, None]
     for top in range(0, height, rows):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import StereoFrame
+from depth_perception.core.stereo import inverse_depth_from_disparity
 from depth_perception.core.types import AnyArray, InverseDepthMap, Mask, SigmaMap
 from depth_perception.errors import ModelError, NotMetricError
 from depth_perception.inference.card_schema import ConfidenceSpec, RELATIVE_KINDS
@@ -56,15 +57,17 @@ def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Prepar
         preparation: How the input was made.
 
     Raises:
-        ModelError: If a tensor is missing or has another shape than the card says.
+        ModelError: If a tensor is missing, holds no numbers, or has another shape than the card
+            says.
         NotMetricError: If the output is relative.
     """
     if card.output.kind in RELATIVE_KINDS:
         raise NotMetricError(relative_problem(card))
     spec = card.output
-    raw = plane_of(outputs, spec.tensor, spec.layout, spec.channel).astype(np.float32, copy=False)
-    values = raw if (spec.gain, spec.bias) == (1.0, 0.0) else raw * spec.gain + spec.bias
+    plane = plane_of(outputs, spec.tensor, spec.layout, spec.channel)
     with np.errstate(all='ignore'):
+        raw = plane.astype(np.float32, copy=False)
+        values = raw if (spec.gain, spec.bias) == (1.0, 0.0) else raw * spec.gain + spec.bias
         rho, slope = _inverse_depth(values, outputs, card, preparation)
         if spec.geometry == 'ray':
             norm = _at_output(preparation, rho.shape).ray_norm
@@ -100,27 +103,47 @@ def plane_of(
     """Return one (H, W) plane of an output tensor of shape (H, W), (1, H, W) or with channels.
 
     Raises:
-        ModelError: If the tensor is missing, or its shape leaves a choice.
+        ModelError: If the tensor is missing, is empty, holds no numbers, lacks the channel, or
+            its shape leaves a choice.
     """
-    if name not in outputs:
-        raise ModelError(f'the network has no output {name!r}; it has {", ".join(outputs)}')
-    tensor = outputs[name]
+    tensor = _numbers(outputs, name)
     if tensor.ndim == 4 and tensor.shape[0] == 1:
         tensor = tensor[0]
     elif tensor.ndim == 3 and tensor.shape[0] == 1 and channel is None:
         return np.asarray(tensor[0])
     if tensor.ndim == 3:
         axis = 2 if layout == 'NHWC' else 0
-        index = channel or 0
-        if channel is None and tensor.shape[axis] != 1:
+        index, count = channel or 0, tensor.shape[axis]
+        if index >= count or (channel is None and count != 1):
             raise ModelError(
-                f'output {name} has {tensor.shape[axis]} channels; the card must name one '
+                f'output {name} has {count} channels; the card must name one of them '
                 '(output.channel)'
             )
         return np.asarray(np.take(tensor, index, axis=axis))
     if tensor.ndim != 2:
         raise ModelError(f'output {name} has shape {outputs[name].shape}, which is no image')
     return tensor
+
+
+def _numbers(outputs: Mapping[str, AnyArray], name: str) -> AnyArray:
+    """Return an output, which must be a tensor of real numbers with something in it."""
+    if name not in outputs:
+        raise ModelError(f'the network has no output {name!r}; it has {", ".join(outputs)}')
+    tensor = np.asarray(outputs[name])  # a sequence or map of ONNX becomes something of objects
+    if tensor.dtype.kind not in 'fiub' or tensor.size == 0:
+        raise ModelError(
+            f'output {name} must be a tensor of numbers and not empty, it is {tensor.dtype} '
+            f'{tensor.shape}'
+        )
+    return tensor
+
+
+def _companion(outputs: Mapping[str, AnyArray], name: str, main: AnyArray) -> AnyArray:
+    """Return the plane of a mask or a confidence, which lies on the grid of the main output."""
+    plane = plane_of(outputs, name, 'NCHW', None)
+    if plane.shape != main.shape:
+        raise ModelError(f'output {name} is {plane.shape} but the main output is {main.shape}')
+    return plane
 
 
 def _at_output(preparation: Preparation, shape: tuple[int, ...]) -> PinholeCamera:
@@ -136,9 +159,11 @@ def _inverse_depth(
     camera = preparation.camera
     if kind == 'disparity_px':
         rig = _stereo(preparation, card).rig
-        gain = np.float32(1.0 / (preparation.plan.sx * rig.focal_baseline))
-        rho = o * gain + np.float32(rig.doffs_px / rig.focal_baseline)
-        return rho, np.asarray(gain)
+        scale = np.float32(1.0 / preparation.plan.sx)
+        disparity = o if scale == 1.0 else o * scale
+        return inverse_depth_from_disparity(disparity, rig), np.asarray(
+            scale / np.float32(rig.focal_baseline)
+        )
     if kind == 'inv_depth_fov':
         gain = np.float32(preparation.frame.camera.width / preparation.frame.camera.fx)
         return o * gain, np.asarray(gain)
@@ -185,10 +210,10 @@ def _shifted_points(
     y = plane_of(outputs, card.output.tensor, layout, 1)
     usable = np.isfinite(o)
     for mask in card.masks:
-        usable &= _COMPARE[mask.op](plane_of(outputs, mask.tensor, 'NCHW', None), mask.value)
+        usable &= _COMPARE[mask.op](_companion(outputs, mask.tensor, o), mask.value)
     gain = 1.0
     if params.metric_scale_tensor is not None:
-        gain = float(np.ravel(outputs[params.metric_scale_tensor])[0])
+        gain = float(np.ravel(_numbers(outputs, params.metric_scale_tensor))[0])
     shift = z_shift(x, y, o, usable, _at_output(preparation, o.shape))
     slope = np.asarray(gain, np.float32)
     return (o + np.float32(shift)) * slope, slope
@@ -206,7 +231,7 @@ def _sigma(
     spec = card.confidence
     if spec is None or spec.meaning == 'none':
         return np.broadcast_to(floor, rho.shape).astype(np.float32)
-    score = plane_of(outputs, spec.tensor, 'NCHW', None).astype(np.float32, copy=False)
+    score = _companion(outputs, spec.tensor, rho).astype(np.float32, copy=False)
     own = _sigma_in_domain(score, spec, card.uncertainty.relative_floor)
     if spec.meaning in ('prob', 'log_error') or spec.domain == 'log_depth':
         own = own * rho
@@ -233,8 +258,8 @@ def _sigma_floor(rho: AnyArray, card: ModelCard, preparation: Preparation) -> An
 def _sigma_in_domain(score: AnyArray, spec: ConfidenceSpec, floor: float) -> AnyArray:
     """Return the standard deviation that a score stands for, in the domain of the card.
 
-    A probability or a precision without a unit only ranks; it stretches the relative floor until
-    a calibration says better.
+    A probability has no unit and only ranks; it stretches the relative floor until a calibration
+    says better.
     """
     if spec.meaning == 'variance':
         return np.asarray(np.sqrt(np.maximum(score, np.float32(0.0))))
@@ -267,7 +292,7 @@ def _masks(
             invalid |= disparity >= spec.params.max_disp - 1
     far = None
     for mask in card.masks:
-        outside = ~_COMPARE[mask.op](plane_of(outputs, mask.tensor, 'NCHW', None), mask.value)
+        outside = ~_COMPARE[mask.op](_companion(outputs, mask.tensor, rho), mask.value)
         if mask.otherwise == 'far':
             far = outside if far is None else far | outside
         else:

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import final, Generic, TypeVar
 
+from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.estimate import DepthEstimate, Disparity, Rung, Scale
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.ground import ground_sigma
@@ -53,6 +54,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
         self.settings: S = settings
         self._postprocessor = Postprocessor()
         self._plan: ResizePlan | None = None
+        self._camera: PinholeCamera | None = None
 
     @property
     def metric_problem(self) -> str | None:
@@ -113,6 +115,8 @@ class DepthEstimator(abc.ABC, Generic[S]):
         size = frame.camera.width, frame.camera.height
         if self._plan is None or self._plan.source != size:
             self._plan = plan_resize(self.card.resize, *size)
+        if frame.camera != self._camera:
+            self._camera = frame.camera
             self._postprocessor.reset()
         ground = settings if isinstance(settings, MonoEstimatorSettings) else None
         return Preparation(frame, self._plan, self.card.resize, ground)

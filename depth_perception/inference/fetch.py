@@ -7,6 +7,7 @@ the sha256 of the card, and only then put in place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http.client import HTTPException
 import os
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def _download(url: str, part: Path, progress: Progress) -> None:
                 part.unlink()
                 continue
             raise ModelError(f'{url}: the server answers {error.code} {error.reason}') from error
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, HTTPException) as error:
             reason = error
         after = part.stat().st_size if part.exists() else 0
         if after == before:
@@ -142,7 +143,8 @@ def _append(
     with opener.open(request, timeout=_TIMEOUT_S) as response:
         if response.status != 206:
             done = 0  # the server starts from the beginning
-        length = int(response.headers.get('Content-Length') or 0)
+        stated = response.headers.get('Content-Length', '')
+        length = int(stated) if stated.isdecimal() else 0
         total = done + length if length else 0
         if total > MAX_BYTES:
             raise ModelError(f'{url} has {total} bytes; at most {MAX_BYTES} are fetched')

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import os
 from pathlib import Path
 from typing import Any, final
 
 from depth_perception.core.types import AnyArray
 from depth_perception.errors import BackendUnavailableError, ModelError
-from depth_perception.inference.backend import Backend, TensorSpec
+from depth_perception.inference.backend import Backend, TensorSpec, usable_cpus
 
 _DTYPES = {
     'tensor(float)': 'float32',
@@ -44,7 +43,7 @@ class OrtBackend(Backend):
                 'ONNX Runtime is not installed; `pip install onnxruntime`'
             ) from error
         self.name = 'onnxruntime'
-        count = threads or len(os.sched_getaffinity(0))
+        count = threads or usable_cpus()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = count
         options.inter_op_num_threads = 1

@@ -7,7 +7,12 @@ import time
 from types import MappingProxyType
 
 from depth_perception.core.estimate import DepthEstimate, Disparity, Scale
-from depth_perception.core.filters import flying_pixel_mask, speckle_mask, TemporalFilter
+from depth_perception.core.filters import (
+    flying_pixel_mask,
+    range_masks,
+    speckle_mask,
+    TemporalFilter,
+)
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.parameters import EstimatorSettings
@@ -52,7 +57,8 @@ class Postprocessor:
 
         A pixel is known where its sigma is small against its inverse depth, or against the
         inverse of the greatest depth if that is larger, so that "beyond the range" needs the same
-        certainty as a depth just inside it.
+        certainty as a depth just inside it. Nothing is known without any error: a sigma of 0, as
+        of a network that overflows or saturates, is taken for no answer.
 
         Args:
             raw: Metric inverse depth of the frame.
@@ -107,14 +113,15 @@ def _judged_depth(
 ) -> DepthMap:
     """Return Z = 1 / rho with the codes for unknown, beyond range and too near."""
     rho_min = np.float32(1.0 / settings.max_depth_m)
-    rho_max = np.float32(1.0 / settings.min_depth_m)
-    with np.errstate(divide='ignore', invalid='ignore'):
+    with np.errstate(divide='ignore', over='ignore', invalid='ignore'):
         depth: DepthMap = np.reciprocal(rho, dtype=np.float32)
         limit = np.maximum(rho, rho_min)
         limit *= np.float32(settings.max_relative_sigma)
         known = sigma_rho <= limit
-        depth[rho < rho_min] = np.inf
-        depth[rho > rho_max] = -np.inf
+        known &= sigma_rho > 0.0
+    too_near, too_far = range_masks(rho, settings.min_depth_m, settings.max_depth_m)
+    depth[too_far] = np.inf
+    depth[too_near] = -np.inf
     depth[~known] = np.nan
     if far is not None:
         depth[far] = np.inf

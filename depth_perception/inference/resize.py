@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
-from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.camera import MAX_SIDE_PX, PinholeCamera
 from depth_perception.core.types import AnyArray, Pixels
 from depth_perception.errors import ModelError
 from depth_perception.inference.card_schema import PadSpec, ResizeSpec
@@ -61,8 +61,19 @@ def plan_resize(spec: ResizeSpec, width: int, height: int) -> ResizePlan:
     would exceed an upper one.
 
     Raises:
-        ModelError: If the policy lacks the size it needs.
+        ModelError: If the policy lacks the size it needs, or leads to an image that no camera
+            has, e.g. a lower bound on the side of a sliver.
     """
+    plan = _plan(spec, width, height)
+    if max(plan.target) > MAX_SIDE_PX:
+        raise ModelError(
+            f'resize policy {spec.policy} makes {plan.target[0]}x{plan.target[1]} px of an image '
+            f'of {width}x{height}; the greatest side is {MAX_SIDE_PX} px'
+        )
+    return plan
+
+
+def _plan(spec: ResizeSpec, width: int, height: int) -> ResizePlan:
     source = (width, height)
     if spec.policy == 'none':
         return ResizePlan(source, source, source)
@@ -113,20 +124,20 @@ def restored_map(values: AnyArray, plan: ResizePlan, *, nearest: bool = False) -
 
     Args:
         values: float32 map; NaN spreads to the pixels that would be interpolated from it.
-        plan: How the input was brought to the network. A network whose output is smaller than its
-            input by a whole factor is understood.
+        plan: How the input was brought to the network. The map may have another size than the
+            network's input; it is taken to cover the same field of view.
         nearest: Take the nearest value instead of interpolating, for masks.
     """
     import cv2
 
+    # INTER_NEAREST takes the pixel at floor(u / s), not the one whose centre is nearest.
+    how = cv2.INTER_NEAREST_EXACT if nearest else cv2.INTER_LINEAR
     if values.shape != (plan.target[1], plan.target[0]):
-        size = plan.target
-        values = cv2.resize(values, size, interpolation=cv2.INTER_NEAREST if nearest else 1)
+        values = cv2.resize(values, plan.target, interpolation=how)
     top, left = plan.top, plan.left
     part = values[top : top + plan.scaled[1], left : left + plan.scaled[0]]
     if plan.scaled == plan.source:
         return np.ascontiguousarray(part)
-    how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     restored: AnyArray = cv2.resize(part, plan.source, interpolation=how)
     return restored
 

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import math
-import os
 from types import ModuleType
 from typing import Any, final
 
@@ -32,7 +31,7 @@ from depth_perception.core.matching import (
 from depth_perception.core.stereo import StereoRig
 from depth_perception.core.types import AnyArray, DisparityMap, Pixels
 from depth_perception.errors import BackendUnavailableError, FrameError, InferenceError
-from depth_perception.inference.backend import Backend, TensorSpec
+from depth_perception.inference.backend import Backend, TensorSpec, usable_cpus
 from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 
@@ -172,7 +171,7 @@ class SgbmBackend(Backend):
     ) -> tuple[DisparityMap, AnyArray | None]:
         """Return the disparity that passed the left-right check, and the difference found."""
         settings = self.settings
-        threads = settings.threads or os.cpu_count() or 1
+        threads = settings.threads or usable_cpus()
         if settings.sgbm__left_right_px == 0.0:
             self._use_threads(threads)
             return self._match('left', left, right, search), None
@@ -260,7 +259,8 @@ class SgbmBackend(Backend):
         steps = np.where(np.isfinite(disparity), disparity * _STEPS_PER_PX, invalid)
         steps = steps.astype(np.int16)
         jump = max(1, round(self.settings.sgbm__speckle_jump_px * _STEPS_PER_PX))
-        self._cv2.filterSpeckles(steps, invalid, self.settings.sgbm__speckle_area_px, jump)
+        largest = self.settings.sgbm__speckle_area_px - 1  # OpenCV removes this area, too
+        self._cv2.filterSpeckles(steps, invalid, largest, jump)
         disparity[steps == invalid] = np.nan
 
     def _use_threads(self, count: int) -> None:

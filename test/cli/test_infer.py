@@ -126,7 +126,16 @@ def test_settings_are_parsed_by_their_kind():
     assert settings.max_depth_m == 7.0
     assert settings.filters__flying_pixels is False
     assert (settings.sgbm__mode, settings.threads) == ('hh', 2)
-    for wrong in ('max_depth_m=far', 'threads=1.5', 'sgbm.mode=best', 'min_depth_m=30'):
+    huge = 'max_depth_m=1' + '0' * 400
+    bad_date = 'max_depth_m=2026-99-99'
+    for wrong in (
+        'max_depth_m=far',
+        'threads=1.5',
+        'sgbm.mode=best',
+        'min_depth_m=30',
+        huge,
+        bad_date,
+    ):
         with pytest.raises(SettingsError):
             settings_with(StereoEstimatorSettings(), [wrong])
 

@@ -60,7 +60,27 @@ def test_fast_packer_writes_the_same_bytes(name):
     assert out == packed(PICTURES[name]).tobytes()
 
 
+def test_fast_packer_writes_the_same_bytes_over_several_blocks():
+    camera = PinholeCamera(640, 480, 500.0, 510.0, 301.0, 222.0)
+    depth = np.random.default_rng(2).uniform(0.5, 9.0, (480, 640)).astype(np.float32)
+    slow, fast = bytearray(cloud_size(camera)), bytearray(cloud_size(camera))
+    pack_cloud(depth, depth, camera, None, slow)
+    pack_cloud_fast(depth, depth, camera, None, fast)
+    assert slow == fast
+
+
 @pytest.mark.parametrize('pack', [pack_cloud, pack_cloud_fast])
 def test_buffer_of_another_size_is_refused(pack):
     with pytest.raises(ShapeError, match='buffer of'):
         pack(DEPTH, SIGMA, CAMERA, None, bytearray(cloud_size(CAMERA) - POINT_STEP))
+
+
+@pytest.mark.parametrize('pack', [pack_cloud, pack_cloud_fast])
+def test_parts_of_another_size_are_refused(pack):
+    out = bytearray(cloud_size(CAMERA))
+    with pytest.raises(ShapeError, match='sigma must be'):
+        pack(DEPTH, SIGMA[:-1], CAMERA, None, out)
+    with pytest.raises(ShapeError, match='picture is'):
+        pack(DEPTH, SIGMA, CAMERA, Picture(PICTURES['rgb'].pixels[:, :-1], 'rgb'), out)
+    with pytest.raises(ShapeError, match='3 bytes'):
+        pack(DEPTH, SIGMA, CAMERA, None, bytearray(3))

@@ -84,3 +84,10 @@ def test_trailing_zeros_are_no_coefficients():
     short = LensModel(RAW, (0.1, 0.2, 0.0, 0.0, 0.3), 'plumb_bob')
     x, y = np.array([0.3]), np.array([-0.2])
     assert long.distorted(x, y) == short.distorted(x, y)
+
+
+def test_columns_of_the_widest_images_are_inside():
+    camera = PinholeCamera(16384, 2, 9000.0, 9000.0, 8191.5, 0.5)
+    lens = LensModel(camera, (), 'plumb_bob')
+    map_u, _ = rectification_map(lens, np.eye(3), camera)
+    np.testing.assert_allclose(map_u, np.broadcast_to(np.arange(16384), (2, 16384)), atol=2e-3)

@@ -48,10 +48,10 @@ def brute_speckles(rho, jump, area):
 
 
 def test_range_masks_leave_nan_alone():
-    depth = np.array([[0.1, 0.2, 3.0, 9.5, np.inf, -np.inf, np.nan]], np.float32)
-    near, far = range_masks(depth, 0.2, 9.0)
-    assert_array_equal(near[0], [1, 0, 0, 0, 0, 1, 0])
-    assert_array_equal(far[0], [0, 0, 0, 1, 1, 0, 0])
+    rho = np.array([[9.9, 5.0, 0.3, 0.125, 0.12, 0.0, -0.2, np.inf, np.nan]], np.float32)
+    near, far = range_masks(rho, 0.2, 8.0)
+    assert_array_equal(near[0], [1, 0, 0, 0, 0, 0, 0, 1, 0])
+    assert_array_equal(far[0], [0, 0, 0, 0, 1, 1, 1, 0, 0])
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,6 +128,14 @@ def test_a_wall_seen_at_a_grazing_angle_goes_and_one_above_it_stays():
         mask = flying_pixel_mask(depth, CAMERA, 1.0, 2.0)
         assert mask[centre].all() == gone
         assert mask[centre].any() == gone
+
+
+def test_the_grazing_angle_along_a_column_is_measured_with_fy():
+    camera = PinholeCamera(480, 640, 250.0, 500.0, 239.5, 319.5)
+    slope = np.tan(np.radians(1.3))
+    column = (2.0 * slope / (slope - camera.ray_y)).astype(np.float32)
+    mask = flying_pixel_mask(np.repeat(column[:, None], 480, axis=1), camera, 1.0, 2.0)
+    assert mask[317:323].all()
 
 
 def test_flying_pixels_of_tiny_images():

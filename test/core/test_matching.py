@@ -4,7 +4,6 @@ from depth_perception.core.matching import (
     box_sum,
     disparity_sigma,
     intensity_noise,
-    left_right_consistent,
     left_right_difference,
     local_spread,
     photometric_sigma,
@@ -50,11 +49,11 @@ def test_left_right_difference_reads_the_right_image_at_u_minus_d():
     assert_array_equal(left_right_difference(left, right), np.array(expected, np.float32))
 
 
-def test_a_swapped_sign_is_not_consistent():
+def test_a_swapped_sign_makes_a_difference():
     left = np.full((4, 20), 3.0, np.float32)
-    assert left_right_consistent(left, left)[:, 3:].all()
-    assert not left_right_consistent(left, -left).any()
-    assert not left_right_consistent(-left, left).any()
+    assert_array_equal(left_right_difference(left, left)[:, 3:], 0.0)
+    assert_array_equal(left_right_difference(left, -left)[:, 3:], 6.0)
+    assert_array_equal(left_right_difference(-left, left)[:, :17], 6.0)
 
 
 def test_matches_outside_the_right_image_are_not_consistent():

@@ -80,3 +80,28 @@ def test_clock_that_jumps_back_starts_pairing_anew():
 def test_senseless_arguments_are_refused(arguments):
     with pytest.raises(SettingsError, match='synchroniser wants'):
         Synchroniser(*arguments)
+
+
+def test_second_back_is_late_and_more_is_a_jump():
+    sync = Synchroniser(1)
+    assert sync.add(0, 5_000_000_000, 'a') == ('a',)
+    assert sync.add(0, 4_000_000_000, 'late') is None
+    assert (sync.dropped, sync.jumps) == ([1], 0)
+    assert sync.add(0, 3_999_999_999, 'again') == ('again',)
+    assert sync.jumps == 1
+
+
+def test_stamp_between_those_of_the_last_set_still_pairs():
+    sync = Synchroniser(2, tolerance_ns=10)
+    sync.add(0, 100, 'a')
+    assert sync.add(1, 108, 'b') == ('a', 'b')
+    assert sync.add(0, 105, 'c') is None
+    assert sync.add(1, 110, 'd') == ('c', 'd')
+
+
+def test_replaced_item_counts_as_dropped():
+    sync = Synchroniser(2)
+    sync.add(0, 7, 'first')
+    sync.add(0, 7, 'second')
+    assert sync.add(1, 7, 'b') == ('second', 'b')
+    assert sync.dropped == [1, 0]

@@ -39,7 +39,7 @@ def test_sigma_grows_with_the_square_of_the_depth():
     assert _sigma_depth(40.0, 0.25) == pytest.approx(2.1**2 / 84.0 * 0.25)
 
 
-@pytest.mark.parametrize('relative_sigma', [0.02, 0.05, 0.1, 0.25])
+@pytest.mark.parametrize('relative_sigma', [0.02, 0.0328, 0.05, 0.1, 0.25])
 def test_confidence_is_the_probability_of_an_error_below_a_tenth(relative_sigma):
     depth = np.full((2, 3), 4.0, np.float32)
     expected = math.erf(0.1 / (relative_sigma * math.sqrt(2.0)))

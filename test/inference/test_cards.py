@@ -46,10 +46,23 @@ def test_card_is_read_with_its_defaults(tmp_path):
         ({'schema': 2}, 'schema is 2, this version reads 1'),
         ({'inputs': [{'tensor': 'x', 'from': 'left', 'std': [1, 0, 1]}]}, 'must not be 0'),
         ({'inputs': {'tensor': 'x'}}, 'card.inputs: wants a list'),
+        ({'inputs': [{'tensor': 'x', 'from': 'left', 'mean': []}]}, 'a number per channel'),
+        ({'inputs': [{'tensor': 'x', 'from': 'left', 'divide': float('nan')}]}, 'wants float'),
+        ({'inputs': [{'tensor': 'x', 'from': 'left', 'divide': 10**400}]}, 'divide: wants float'),
+        ({'inputs': [{'tensor': 'x', 'from': 'right'}]}, 'right needs a stereo pair'),
+        ({'inputs': [{'tensor': 'x', 'from': 'const', 'value': 'pi'}]}, 'value is no float32'),
+        ({'resize': {'policy': 'stretch'}}, 'resize.size is missing'),
+        ({'resize': {'policy': 'stretch', 'size': [518]}}, 'one number or two'),
+        ({'resize': {'policy': 'stretch', 'size': 0}}, 'all positive'),
+        ({'output': {'tensor': 'd', 'kind': 'depth_focal', 'focal': {'reference': 0}}},
+         'must be positive'),
+        ({'output': {'tensor': 'd', 'kind': 'disparity_sigmoid', 'params': {'z_min': 0}}},
+         'is no range'),
+        ({'output': {'tensor': 'd', 'kind': 'log_depth', 'channel': -1}}, 'channel must be 0'),
         ({'path': '/etc/passwd'}, 'unknown key path'),
         ({'masks': [{'tensor': 's', 'op': '=~', 'value': 1.0}]}, r'card.masks\[0\].op'),
     ],
-)
+)  # fmt: skip
 def test_mistakes_are_named_with_their_place(tmp_path, changes, words):
     with pytest.raises(ModelError, match=words):
         load_card(write(tmp_path, changes))
@@ -63,6 +76,7 @@ def test_mistakes_are_named_with_their_place(tmp_path, changes, words):
         ('- 1\n', 'a card is a mapping'),
         ('{' * 3000, 'not readable as YAML'),
         ('x: ' + 'y' * 70_000, 'at most 65536 bytes'),
+        ('summary: 2026-99-99\n', 'not readable as YAML'),
     ],
 )
 def test_hostile_yaml_is_refused(tmp_path, text, words):

@@ -188,3 +188,83 @@ def test_missing_output_lists_those_there_are():
     with pytest.raises(ModelError, match="no output 'o'; it has depth"):
         decode({'depth': plane(1.0)}, card_of({'kind': 'depth_metric'}), Preparation(
             MONO, plan_resize(HALF, 60, 44), HALF))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('raw', 'output', 'words'),
+    [
+        (np.array([['far', 'near']]), {}, 'output o must be a tensor of numbers'),
+        ({3: 0.5}, {}, r'must be a tensor of numbers and not empty, it is object \(\)'),
+        (np.zeros((1, 1, 0, 30), np.float32), {}, 'not empty'),
+        (np.ones((1, 2, 22, 30), np.float32), {'channel': 2}, 'has 2 channels'),
+        (np.ones((2, 1, 22, 30), np.float32), {}, 'no image'),
+    ],
+)
+def test_output_that_is_no_plane_of_numbers_is_refused(raw, output, words):
+    with pytest.raises(ModelError, match=words):
+        decoded(raw, card_of({'kind': 'depth_metric', **output}))
+
+
+@pytest.mark.parametrize('role', ['mask', 'confidence'])
+def test_companion_on_another_grid_is_refused(role):
+    more = {'masks': [{'tensor': 'c', 'op': '>', 'value': 0.5}]}
+    if role == 'confidence':
+        more = {'confidence': {'tensor': 'c', 'meaning': 'sigma', 'domain': 'depth'}}
+    card = card_of({'kind': 'depth_metric'}, **more)
+    with pytest.raises(ModelError, match=r'output c is \(11, 15\) but the main output'):
+        decoded(plane(4.0), card, c=plane(1.0, (11, 15)))
+
+
+def test_missing_metric_scale_is_refused():
+    card = card_of({'kind': 'points_affine_z', 'layout': 'NHWC', 'channel': 2,
+                    'params': {'metric_scale_tensor': 'm'}})  # fmt: skip
+    with pytest.raises(ModelError, match="no output 'm'"):
+        decoded(plane(1.0, (1, 22, 30, 3)), card)
+
+
+def test_output_smaller_by_no_whole_factor_covers_the_same_view():
+    # The network's input is 30x22, its output 20x15: a ramp keeps its place at pixel centres.
+    ramp = 1.0 + (np.arange(20, dtype=np.float32) + 0.5) / 20.0
+    raw = np.broadcast_to(1.0 / ramp, (1, 1, 15, 20)).copy()
+    wanted = 1.0 + (np.arange(60, dtype=np.float32) + 0.5) / 60.0
+    rho = decoded(raw, card_of({'kind': 'depth_metric'})).rho
+    np.testing.assert_allclose(rho[:, 3:-3], np.broadcast_to(wanted, (44, 60))[:, 3:-3], rtol=1e-3)
+
+
+def test_raw_sigma_is_multiplied_by_the_gain_and_joins_the_floor():
+    # Z = 2 * 2; sigma_Z = 2 * 0.1, hence sigma_rho = 0.2 / 16; floor 0.08 / 4.
+    card = card_of(
+        {'kind': 'depth_metric', 'gain': 2.0},
+        ResizeSpec('none'),
+        confidence={'tensor': 'c', 'meaning': 'sigma', 'domain': 'raw'},
+        uncertainty={'relative_floor': 0.08},
+    )
+    result = decoded(plane(2.0, (44, 60)), card, c=plane(0.1, (44, 60)))
+    np.testing.assert_allclose(result.sigma_rho, np.hypot(0.0125, 0.02), rtol=1e-4)
+
+
+@pytest.mark.parametrize(('disparity', 'known'), [(10.9, True), (11.1, False), (0.4, False)])
+def test_disparity_at_the_ends_of_the_search_is_unknown(disparity, known):
+    params = {'max_disp': 12.0, 'min_disp': 0.5}
+    card = card_of({'kind': 'disparity_px', 'params': params}, ResizeSpec('none'), 'stereo')
+    result = decoded(plane(disparity, (44, 60)), card, PAIR)
+    assert np.isfinite(result.rho[:, 20:]).all() == known
+    assert np.isfinite(result.rho[:, 20:]).any() == known
+
+
+def test_far_is_what_any_mask_calls_far():
+    masks = [{'tensor': name, 'op': '<', 'value': 0.5, 'else': 'far'} for name in ('a', 'b')]
+    card = card_of({'kind': 'depth_metric'}, ResizeSpec('none'), masks=masks)
+    a, b = plane(0.0, (44, 60)), plane(0.0, (44, 60))
+    a[3, 4], b[5, 6] = 1.0, 1.0
+    far = decoded(plane(4.0, (44, 60)), card, a=a, b=b).far
+    assert np.argwhere(far).tolist() == [[3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e300, -1e300])
+@pytest.mark.parametrize('kind', ['depth_metric', 'log_depth', 'disparity_sigmoid'])
+def test_numbers_that_are_none_give_no_depth(kind, value):
+    raw = np.full((44, 60), value)  # float64, as some exports have it
+    result = decoded(raw, card_of({'kind': kind, 'range_m': [0.1, 50.0]}, ResizeSpec('none')))
+    assert np.isnan(result.rho).all()
+    assert np.isnan(result.sigma_rho).all()

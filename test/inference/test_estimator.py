@@ -8,7 +8,12 @@ from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
 from depth_perception.errors import FrameError, ModelError
 from depth_perception.inference.estimator import open_estimator
-from depth_perception.parameters import MonoEstimatorSettings, StereoEstimatorSettings
+from depth_perception.parameters import (
+    EstimatorSettings,
+    MonoEstimatorSettings,
+    StereoEstimatorSettings,
+)
+from depth_perception.settings import declarations_of
 import numpy as np
 import pytest
 
@@ -54,6 +59,15 @@ def test_another_rig_or_size_is_taken_over_at_once():
         assert median_depth(estimator, other) == pytest.approx(1.2, rel=0.01)
 
 
+def test_another_calibration_is_not_averaged_with_the_one_before():
+    still = dataclasses.replace(SETTINGS, filters__temporal_weight=0.9)
+    with open_estimator(SETTINGS) as estimator:
+        alone = median_depth(estimator, wall(120, 80, 6, focal_px=126.0))
+    with open_estimator(still) as estimator:
+        estimator.estimate(wall(120, 80, 6, focal_px=120.0))
+        assert median_depth(estimator, wall(120, 80, 6, focal_px=126.0)) == alone
+
+
 def test_settings_are_taken_over_with_the_next_frame():
     frame = wall(120, 80, 6)
     with open_estimator(SETTINGS) as estimator:
@@ -87,3 +101,98 @@ def test_frames_of_the_other_kind_are_refused():
 def test_model_of_the_other_task_is_refused():
     with pytest.raises(ModelError, match='sgbm is a stereo model; this is the mono estimator'):
         open_estimator(MonoEstimatorSettings(model='sgbm'))
+
+
+def test_disparities_searched_are_those_of_the_input_image():
+    # window-stereo searches 0.5 to 64 px at 400 px width.
+    with open_estimator(dataclasses.replace(SETTINGS, model='window-stereo')) as estimator:
+        disparity = estimator.estimate(wall(800, 60, 6)).disparity
+    assert (disparity.min_px, disparity.max_px) == (1.0, 128.0)
+
+
+def cluttered_pair():
+    """Return a noisy frame of a wall, a board before it, speckles, a slope and a bare patch."""
+    rng = np.random.default_rng(3)
+    shift = np.full((120, 200), 6.0)
+    shift[:, 120:180] = np.linspace(6.0, 16.0, 60)
+    shift[30:80, 50:100] = 14.0
+    for row, column in rng.integers(10, 100, (12, 2)):
+        shift[row : row + 6, column + 60 : column + 66] += 3.0
+    texture = rng.uniform(60.0, 190.0, (120, 300))
+    texture[90:, :150] = 120.0
+    rows, columns = np.mgrid[:120, :200]
+    left = texture[:, 40:240]
+    at = columns + 40 - shift
+    sources = np.clip(at.astype(int), 0, 298)
+    share = at - sources
+    left = (1 - share) * texture[rows, sources] + share * texture[rows, sources + 1]
+    noisy = [image + rng.normal(0.0, 2.0, (120, 200)) for image in (left, texture[:, 40:240])]
+    pictures = [Picture(np.clip(image, 0, 255).astype(np.uint8), 'grey') for image in noisy]
+    camera = PinholeCamera(200, 120, 120.0, 120.0, 99.5, 59.5)
+    return StereoFrame(*pictures, StereoRig(camera, camera, 0.1))
+
+
+def cluttered_floor():
+    rng = np.random.default_rng(4)
+    pixels = rng.normal(120.0, 4.0, (120, 200, 3))
+    pixels[:70, 60:120] = (200.0, 60.0, 40.0)
+    pixels[:80, 140:150] = (20.0, 160.0, 40.0)
+    camera = PinholeCamera(200, 120, 150.0, 150.0, 99.5, 30.0)
+    return MonoFrame(Picture(np.clip(pixels, 0, 255).astype(np.uint8), 'rgb'), camera)
+
+
+STEREO = {
+    'sgbm.min_disparity': 8,
+    'sgbm.num_disparities': 16,
+    'sgbm.block_size': 7,
+    'sgbm.mode': 'hh',
+    'sgbm.uniqueness': 70,
+    'sgbm.left_right_px': 0.25,
+    'sgbm.support': 0.95,
+    'sgbm.speckle_area_px': 0,
+    'sgbm.speckle_jump_px': 8.0,
+}
+MONO = {
+    'ground.camera_height_m': 0.6,
+    'ground.height_sigma_m': 0.05,
+    'ground.pitch_deg': 9.0,
+    'ground.roll_deg': 4.0,
+    'ground.tilt_sigma_deg': 1.5,
+}
+# What must be on for the setting to matter.
+NEEDS = {
+    'sgbm.min_disparity': {'sgbm__num_disparities': 16},
+    'sgbm.speckle_jump_px': {'sgbm__speckle_area_px': 2000},
+}
+
+
+def outcome(settings, frame):
+    with open_estimator(settings) as estimator:
+        estimate = estimator.estimate(frame)
+    return np.stack([estimate.depth, estimate.sigma])
+
+
+@pytest.mark.parametrize(
+    ('cls', 'name', 'value'),
+    [(StereoEstimatorSettings, *item) for item in STEREO.items()]
+    + [(MonoEstimatorSettings, *item) for item in MONO.items()],
+)
+def test_setting_changes_the_estimate(cls, name, value):
+    field = declarations_of(cls)[name].field
+    base = {'threads': 1, 'min_depth_m': 0.5} | NEEDS.get(name, {})
+    frame = cluttered_pair()
+    if cls is MonoEstimatorSettings:
+        base |= {'ground__camera_height_m': 0.5, 'ground__pitch_deg': 8.0}
+        frame = cluttered_floor()
+    usual = outcome(cls(**base), frame)
+    changed = outcome(cls(**(base | {field: value})), frame)
+    assert np.isfinite(usual[0]).mean() > 0.2
+    assert not np.array_equal(usual, changed, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'tried'), [(StereoEstimatorSettings, STEREO), (MonoEstimatorSettings, MONO)]
+)
+def test_every_setting_is_tried(cls, tried):
+    shared = declarations_of(EstimatorSettings).keys()
+    assert declarations_of(cls).keys() == tried.keys() | shared

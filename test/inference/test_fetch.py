@@ -27,8 +27,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         if asked and server.resumes:
             start = int(asked.removeprefix('bytes=').rstrip('-'))
+        if server.garbage:
+            self.wfile.write(b'no HTTP at all\r\n\r\n')
+            return
         self.send_response(206 if start else 200)
-        self.send_header('Content-Length', str(len(CONTENT) - start))
+        self.send_header('Content-Length', server.length or str(len(CONTENT) - start))
         self.end_headers()
         end = len(CONTENT)
         if server.cuts:
@@ -44,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
         server.cuts, server.resumes, server.ranges = 0, True, []
+        server.garbage, server.length = False, ''
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -123,3 +127,14 @@ def test_other_sources_are_refused(card_for, source, words):
 def test_missing_file_on_the_server_is_told(server, card_for):
     with pytest.raises(ModelError, match='answers 404'):
         fetch(card_for(address(server, 'other.onnx')))
+
+
+def test_server_that_speaks_no_http_is_told(server, card_for):
+    server.garbage = True
+    with pytest.raises(ModelError, match=r'download stopped after 0 bytes \(no HTTP'):
+        fetch(card_for(address(server)))
+
+
+def test_length_that_is_no_number_is_not_believed(server, card_for):
+    server.length = 'plenty'
+    assert fetch(card_for(address(server))).read_bytes() == CONTENT

@@ -6,6 +6,7 @@ from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
 from depth_perception.inference.postprocess import Postprocessor, RawEstimate
 from depth_perception.parameters import EstimatorSettings
+from depth_perception.settings import declarations_of
 import numpy as np
 import pytest
 
@@ -32,9 +33,12 @@ def finished(rho, sigma_rho, settings=SETTINGS, **more):
         (0.25, 0.051, np.nan),  # relative sigma 0.204 is above 0.2
         (np.nan, np.nan, np.nan),
         (0.25, np.nan, np.nan),
+        (0.25, 0.0, np.nan),  # nobody knows anything without error
+        (0.25, -0.01, np.nan),
         (0.05, 0.01, np.inf),  # 20 m: beyond the range, and sure of it
         (0.05, 0.03, np.nan),  # 20 m, or 12 m, or none: not sure
         (0.0, 0.01, np.inf),  # at infinity
+        (1e-42, 0.01, np.inf),  # so near to it that 1 / rho overflows
         (-0.3, 0.01, np.inf),  # behind infinity, by noise of the disparity
         (2.5, 0.01, -np.inf),  # 0.4 m: too near
     ],
@@ -101,3 +105,52 @@ def test_temporal_filter_averages_a_still_scene_until_it_is_reset():
     np.testing.assert_allclose(1.0 / last.depth, 0.255, rtol=1e-4)
     post.reset()
     np.testing.assert_allclose(1.0 / post.finish(raw, FRAME, settings).depth, 0.26, rtol=1e-5)
+
+
+# Names of the settings all estimators share, each with a value that changes the scene below.
+SHARED = {
+    'min_depth_m': 1.8,
+    'max_depth_m': 3.5,
+    'max_relative_sigma': 0.015,
+    'filters.speckle_area_px': 30,
+    'filters.speckle_jump': 0.2,
+    'filters.flying_pixels': False,
+    'filters.flying_jump': 1.0,
+    'filters.flying_angle_deg': 20.0,
+    'filters.temporal_weight': 0.5,
+}
+
+
+def cluttered(gain):
+    """Return a slope behind a board with a flying column beside it, and a speckle of 25 px."""
+    camera = PinholeCamera(60, 40, 50.0, 50.0, 29.5, 19.5)
+    depth = np.tile(np.linspace(3.0, 6.0, 60), (40, 1))
+    depth[:, :20], depth[:, 20] = 1.5, 2.2
+    depth[30:35, 40:45] *= 0.9
+    rho = (gain / depth).astype(np.float32)
+    frame = MonoFrame(Picture(np.zeros((40, 60), np.uint8), 'grey'), camera)
+    return RawEstimate(rho, np.float32(0.02) * rho, SCALE), frame
+
+
+def judged(settings):
+    post = Postprocessor()
+    post.finish(*cluttered(1.01), settings)
+    return post.finish(*cluttered(1.0), settings).depth
+
+
+@pytest.mark.parametrize('name', SHARED)
+def test_setting_changes_the_estimate(name):
+    base = {}
+    if name == 'filters.speckle_jump':
+        base = {'filters__speckle_area_px': 30}
+    if name == 'filters.flying_angle_deg':
+        base = {'filters__flying_jump': 1.0}
+    changed = base | {declarations_of(EstimatorSettings)[name].field: SHARED[name]}
+    usual = judged(EstimatorSettings(**base))
+    assert np.isfinite(usual).mean() > 0.9
+    assert not np.array_equal(usual, judged(EstimatorSettings(**changed)), equal_nan=True)
+
+
+def test_every_shared_setting_is_tried():
+    apart = {'model', 'backend', 'threads'}  # of the backends
+    assert declarations_of(EstimatorSettings).keys() == SHARED.keys() | apart

@@ -93,10 +93,21 @@ def test_floor_needs_the_height_of_the_camera():
         tensor(spec, prepared(ground=MonoEstimatorSettings()))
 
 
+def test_grey_weighs_the_channels_in_their_order():
+    spec = InputSpec(tensor='x', source='left', layout='HW', dtype='uint8', color='gray')
+    for order, weights in (('rgb', (0.299, 0.587, 0.114)), ('bgr', (0.114, 0.587, 0.299))):
+        made = tensor(spec, prepared(MonoFrame(Picture(PIXELS, order), CAMERA)))
+        np.testing.assert_allclose(made, PIXELS @ np.array(weights), atol=0.6)
+
+
 def test_floor_is_seen_from_the_configured_pose():
-    settings = MonoEstimatorSettings(ground__camera_height_m=1.3, ground__pitch_deg=12.0)
+    settings = MonoEstimatorSettings(
+        ground__camera_height_m=1.3, ground__pitch_deg=12.0, ground__roll_deg=-7.0
+    )
     made = tensor(InputSpec(tensor='x', source='ground_inverse_depth'), prepared(ground=settings))
-    pitch = math.radians(12.0)
-    expected = ((3 - 1.0) / 10.0 * math.cos(pitch) + math.sin(pitch)) / 1.3
+    pitch, roll = math.radians(12.0), math.radians(-7.0)
+    x, y = (0 - 2.0) / 8.0, (3 - 1.0) / 10.0
+    level = y * math.cos(roll) + x * math.sin(roll)
+    expected = (level * math.cos(pitch) + math.sin(pitch)) / 1.3
     assert made.shape == (1, 1, 4, 6)
     assert made[0, 0, 3, 0] == pytest.approx(expected, rel=1e-5)

@@ -1,6 +1,8 @@
 """Resize policies: sizes by their rules, and pixel centres that survive the way there and back."""
 
+import cv2
 from depth_perception.core.camera import PinholeCamera
+from depth_perception.errors import ModelError
 from depth_perception.inference.card_schema import PadSpec, ResizeSpec
 from depth_perception.inference.resize import plan_resize, resized_pixels, restored_map
 from hypothesis import given
@@ -81,3 +83,25 @@ def test_masks_are_taken_from_the_nearest_pixel():
     back = restored_map(mask, plan, nearest=True)
     assert back.dtype == np.uint8
     np.testing.assert_array_equal(back, np.kron(np.eye(4), np.ones((2, 2))))
+
+
+def test_mask_of_a_finer_network_is_read_at_the_pixel_centres():
+    plan = plan_resize(ResizeSpec('stretch', (12, 12)), 4, 4)
+    mask = np.zeros((12, 12), np.uint8)
+    mask[1::3, 1::3] = 1  # the centres of the input's pixels
+    np.testing.assert_array_equal(restored_map(mask, plan, nearest=True), 1)
+
+
+def test_sliver_that_a_lower_bound_would_blow_up_is_refused():
+    with pytest.raises(ModelError, match='of an image of 4000x2; the greatest side is 16384'):
+        plan_resize(ResizeSpec('lower_bound', 518, 14), 4000, 2)
+
+
+@pytest.mark.parametrize(('size', 'interpolation'), [(8, cv2.INTER_AREA), (48, cv2.INTER_CUBIC)])
+def test_auto_takes_areas_down_and_cubics_up(size, interpolation):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    spec = ResizeSpec('stretch', size, interp='auto')
+    made = resized_pixels(pixels, plan_resize(spec, 24, 24), spec)
+    np.testing.assert_array_equal(
+        made, cv2.resize(pixels, (size, size), interpolation=interpolation)
+    )

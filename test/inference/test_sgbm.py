@@ -118,6 +118,7 @@ def test_settings_may_change_between_frames():
 def test_search_range_from_the_calibration():
     # f b = 60 px m: 60 px at 1 m, 0 at infinity
     assert derived_search_range(rig(), 1.0) == SearchRange(0, 64)
+    assert SearchRange(3, 32).last == 34
     assert derived_search_range(rig(), 0.5).last >= 120
     # The range moves with doffs and does not grow.
     assert derived_search_range(rig(doffs=30.25), 1.0) == SearchRange(-31, 64)
@@ -159,3 +160,28 @@ def test_wrong_pairs_are_refused():
         match(grey, grey[:, :40])
     with pytest.raises(ModelError, match='uint8'):
         match(grey, grey.astype(np.float32))
+
+
+@pytest.mark.parametrize(('area', 'kept'), [(36, True), (37, False)])
+def test_patches_smaller_than_the_area_go(area, kept):
+    disparity = np.full((30, 40), np.nan, np.float32)
+    disparity[4:10, 5:11] = 7.0
+    disparity[20:, 20:] = 9.0
+    with SgbmBackend(replace(SETTINGS, sgbm__speckle_area_px=area)) as backend:
+        backend._remove_speckles(disparity)
+    assert np.isfinite(disparity[4:10, 5:11]).all() == kept
+    assert np.isfinite(disparity[20:, 20:]).all()
+
+
+@pytest.mark.parametrize(('threads', 'left_right_px'), [(1, 1.0), (2, 1.0), (2, 0.0)])
+def test_threads_are_those_of_the_settings(threads, left_right_px):
+    settings = replace(SETTINGS, threads=threads, sgbm__left_right_px=left_right_px)
+    cv2.setNumThreads(3)
+    match(*shifted_pair(5.0), settings)
+    assert cv2.getNumThreads() == threads
+
+
+def test_all_threads_are_those_this_process_may_use(monkeypatch):
+    monkeypatch.setattr('os.sched_getaffinity', lambda _: {3})
+    match(*shifted_pair(5.0), replace(SETTINGS, threads=0))
+    assert cv2.getNumThreads() == 1
