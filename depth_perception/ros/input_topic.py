@@ -35,7 +35,8 @@ class InputTopic:
         topic: Resolved name.
         kind: Message class.
         received: Number of messages so far.
-        last_stamp_ns: Stamp of the newest message; None before the first.
+        last_stamp_ns: Stamp of the newest message that had one; None before the first.
+        stamped: Whether the newest message had a usable stamp.
         mismatches: Why publishers do not match, if they do not.
         publishers: Number of publishers of this topic and type.
         wrong_types: Types that are published on this topic but not asked for.
@@ -63,6 +64,7 @@ class InputTopic:
         self.kind = kind
         self.received = 0
         self.last_stamp_ns: int | None = None
+        self.stamped = True
         self.mismatches: list[str] = []
         self.publishers = 0
         self.wrong_types: list[str] = []
@@ -87,7 +89,11 @@ class InputTopic:
         """Return whether there was a message lately, or at all where one is enough."""
         if self._qos.latched and self.received:
             return True
-        return time.monotonic() - self._last_arrival_s < ARRIVING_S
+        return self.silence_s() < ARRIVING_S
+
+    def silence_s(self) -> float:
+        """Return the time since the last message [s]; infinite before the first."""
+        return time.monotonic() - self._last_arrival_s
 
     def follow(self) -> None:
         """Subscribe, or subscribe anew if the publishers now call for another profile."""

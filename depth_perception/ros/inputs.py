@@ -19,6 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 _JUMP_NS = 100_000_000  # stamps going back by more than this are another recording or clock
+_PAUSE_S = 1.0  # an input without a message for this long pauses
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,15 @@ class Inputs:
         self._deliver = deliver
         self._cameras = len(image_names)
         self._cached: list[Any] = [None] * self._cameras
-        paired = self._cameras if settings.cache_camera_info else 2 * self._cameras
+        self._paired_topics = self._cameras * (1 if settings.cache_camera_info else 2)
         self._pairing = make_synchroniser(
-            paired,
+            self._paired_topics,
             approximate=settings.approximate_sync,
             tolerance_s=settings.approximate_sync_tolerance_seconds,
             queue_size=settings.queue_size,
         )
         self._epoch = 0
-        self._paired_images = 0
+        self._stamped_images = self._paired_images = 0
         self._watch = PairingWatch()
         self._opened_s = self._paired_s = float('-inf')
         self.topics = [self._image_topic(i, name) for i, name in enumerate(image_names)]
@@ -151,8 +152,10 @@ class Inputs:
         """Return why fewer frames come than images arrive; '' when nothing is lost."""
         if not self.is_open or self._cameras < 2:
             return ''
-        received = sum(topic.received for topic in self.topics[: self._cameras])
-        return self._watch.observe(time.monotonic(), received, self._paired_images)
+        if any(topic.silence_s() > _PAUSE_S for topic in self.topics[: self._paired_topics]):
+            self._watch.forget()  # whoever waits for a silent topic has lost nothing
+            return ''
+        return self._watch.observe(time.monotonic(), self._stamped_images, self._paired_images)
 
     def mismatches(self) -> list[str]:
         """Return why publishers do not match, for all inputs."""
@@ -198,7 +201,8 @@ class Inputs:
         """Take a message that is paired by its stamp."""
         topic = self.topics[index]
         stamp_ns = stamp_ns_of(message)
-        if stamp_ns <= 0:
+        topic.stamped = stamp_ns > 0
+        if not topic.stamped:
             if index < self._cameras:
                 self._ledger.drop(
                     'zero_stamp',
@@ -206,6 +210,7 @@ class Inputs:
                     'time of capture',
                 )
             return
+        self._stamped_images += index < self._cameras
         if topic.last_stamp_ns is not None and stamp_ns < topic.last_stamp_ns - _JUMP_NS:
             back_s = (topic.last_stamp_ns - stamp_ns) / 1e9
             self._ledger.warn(

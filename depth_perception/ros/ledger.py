@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+import re
 import threading
 import time
 import traceback
 from typing import Any
 
-QUIET_S = 5.0  # a cause is logged at most once in this time
+QUIET_S = 5.0  # a reason is logged at most once in this time
+_NUMBER = re.compile(r'[-+]?\d[\d.e+-]*')
 
 
 class Ledger:
@@ -36,11 +38,16 @@ class Ledger:
         self.frames_out = 0
 
     def drop(self, cause: str, message: str) -> None:
-        """Count a frame that is not served, and warn with the reason."""
+        """Count a frame that is not served, and warn with the reason.
+
+        Reasons that differ by more than their numbers are logged apart: one cause may cover
+        several troubles, and the second must not hide behind the first.
+        """
         with self._lock:
             self._drops[cause] += 1
             self._last = (time.monotonic(), f'{cause}: {message}')
-        self.warn(cause, f'frame dropped ({cause}): {message}')
+        shape = _NUMBER.sub('#', message)
+        self.warn(f'{cause}: {shape}', f'frame dropped ({cause}): {message}')
 
     def count(self, cause: str) -> None:
         """Count a frame that is not served for a reason that needs no words."""
@@ -90,7 +97,8 @@ class Ledger:
     def _due(self, key: str) -> bool:
         now = time.monotonic()
         with self._lock:
-            if now - self._said.get(key, float('-inf')) < QUIET_S:
+            self._said = {k: said for k, said in self._said.items() if now - said < QUIET_S}
+            if key in self._said:
                 return False
             self._said[key] = now
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 import time
 from typing import Any, final
@@ -12,6 +12,7 @@ from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import Picture
 from depth_perception.core.types import AnyArray
 from depth_perception.core.uncertainty import confidence_from_sigma
+from depth_perception.errors import SettingsError
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.camera_codec import info_from_camera
 from depth_perception.ros.cloud_codec import CloudWriter
@@ -24,6 +25,7 @@ from depth_perception.ros.qos import (
     output_qos,
     PublisherEventCallbacks,
 )
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
@@ -52,17 +54,25 @@ class Output(abc.ABC):
     Attributes:
         name: Name of the topic relative to the node's namespace.
         publisher: Its lifecycle publisher, silent unless the node is active.
+
+    Raises:
+        SettingsError: If a qos_overrides parameter of the topic is not accepted.
     """
 
     def __init__(self, node: LifecycleNode, name: str, kind: type[Any]) -> None:
         self.name = name
-        self.publisher = node.create_lifecycle_publisher(
-            kind,
-            name,
-            output_qos(),
-            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
-            qos_overriding_options=output_overrides(),
-        )
+        try:
+            self.publisher = node.create_lifecycle_publisher(
+                kind,
+                name,
+                output_qos(),
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+                qos_overriding_options=output_overrides(),
+            )
+        except (InvalidParameterTypeException, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
+                raise  # of rcl; for a wrong policy rclpy raises the plain class
+            raise SettingsError(f'qos_overrides of {name}: {error}') from error
 
     def wanted(self) -> bool:
         """Return whether somebody listens."""
@@ -157,31 +167,38 @@ _SIBLINGS = {
 }
 
 
+def _outputs_of(node: LifecycleNode, *, stereo: bool) -> Iterator[Output]:
+    for name in dict.fromkeys(_SIBLINGS.values()):
+        yield CameraInfoOutput(node, name)
+    yield ImageOutput(node, 'depth/image_rect', lambda e: e.depth)
+    yield CompressedDepthOutput(node, 'depth/image_rect/compressedDepth')
+    yield ImageOutput(node, 'uncertainty/image', lambda e: e.sigma)
+    yield ImageOutput(node, 'confidence/image', lambda e: confidence_from_sigma(e.depth, e.sigma))
+    yield CloudOutput(node, 'points')
+    if stereo:
+        yield DisparityOutput(node, 'disparity')
+
+
 class Outputs:
     """All topics of a node that carry a frame.
 
     Args:
         node: Node to publish with.
         stereo: Whether there is a disparity to publish.
+
+    Raises:
+        SettingsError: If a qos_overrides parameter of an output is not accepted.
     """
 
     def __init__(self, node: LifecycleNode, *, stereo: bool) -> None:
         self._node = node
-        outputs: list[Output] = [
-            CameraInfoOutput(node, name) for name in dict.fromkeys(_SIBLINGS.values())
-        ]
-        outputs += [
-            ImageOutput(node, 'depth/image_rect', lambda e: e.depth),
-            CompressedDepthOutput(node, 'depth/image_rect/compressedDepth'),
-            ImageOutput(node, 'uncertainty/image', lambda e: e.sigma),
-            ImageOutput(
-                node, 'confidence/image', lambda e: confidence_from_sigma(e.depth, e.sigma)
-            ),
-            CloudOutput(node, 'points'),
-        ]
-        if stereo:
-            outputs.append(DisparityOutput(node, 'disparity'))
-        self._outputs = outputs
+        self._outputs: list[Output] = []
+        try:
+            for output in _outputs_of(node, stereo=stereo):
+                self._outputs.append(output)
+        except BaseException:
+            self.destroy()
+            raise
 
     def wanted(self) -> frozenset[str]:
         """Return the names of the outputs to make: those listened to, and their camera_info."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from depth_perception.errors import SettingsError
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -131,11 +132,13 @@ class InputQoS:
         if not node.has_parameter(name):
             text = f'{policy} of the subscription to {self._topic}'
             note = f'one of: {", ".join(choices)}' if choices else ''
-            node.declare_parameter(
-                name,
-                default,
-                ParameterDescriptor(description=text, additional_constraints=note, read_only=True),
+            described = ParameterDescriptor(
+                description=text, additional_constraints=note, read_only=True
             )
+            try:
+                node.declare_parameter(name, default, described)
+            except InvalidParameterTypeException as error:
+                raise SettingsError(f'{name}: wants {type(default).__name__}; {error}') from error
         value = node.get_parameter(name).value
         if choices and value not in choices:
             raise SettingsError(f'{name}: {value!r} is not one of {", ".join(choices)}')

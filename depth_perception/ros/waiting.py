@@ -87,9 +87,15 @@ def _similar_topics(node: Node, topic: InputTopic, taken: set[str]) -> list[str]
 
 
 def _explain_unpaired(topics: Sequence[InputTopic], settings: NodeSettings) -> str:
+    unstamped = [topic.name for topic in topics if not topic.stamped]
+    if unstamped:
+        return (
+            f'inputs arrive, but {", ".join(unstamped)} without usable stamps; the driver must '
+            'stamp messages with the time of capture'
+        )
     stamped = [topic for topic in topics if topic.last_stamp_ns is not None]
-    if len(stamped) < len(topics) and not settings.cache_camera_info:
-        return 'inputs arrive, but without usable stamps'
+    if not stamped or (len(stamped) < len(topics) and not settings.cache_camera_info):
+        return 'inputs arrived, but none since time jumped'
     first = stamped[0].last_stamp_ns or 0
     stamps = ', '.join(
         f'{topic.name} {((topic.last_stamp_ns or 0) - first) / 1e6:+.3f} ms' for topic in stamped

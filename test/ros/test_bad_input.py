@@ -171,6 +171,39 @@ def test_a_missing_topic_is_named(system, scene, monkeypatch):
     assert 'remap with -r right/camera_info:=' in said.message
 
 
+def test_a_missing_topic_is_not_taken_for_lost_messages(system, scene, capfd):
+    system.start(StereoDepthNode, **SMALL)
+    system.peer.listen('/depth/image_rect', Image)
+    status = system.status()
+
+    def send():
+        messages = scene.stereo()
+        del messages[RIGHT_INFO]
+        system.send(messages)
+
+    status.until_message('waiting for right/camera_info (3 of 4 inputs arrive)', each=send)
+    assert 'find no partner' not in capfd.readouterr().err
+
+
+def test_unstamped_inputs_are_named(system, scene, monkeypatch, capfd):
+    monkeypatch.setattr('depth_perception.ros.inputs.ARRIVING_S', 0.5)
+    system.start(StereoDepthNode, **SMALL)
+    heard = system.peer.listen('/depth/image_rect', Image)
+    status = system.status()
+    system.depth_after(heard, scene.stereo())
+
+    def send():
+        messages = scene.stereo()
+        zero_stamps(messages)
+        system.send(messages)
+
+    status.until_count('dropped zero_stamp', 30, each=send)
+    said = status.until_message('without usable stamps', each=send)
+    assert 'but left/image_rect, right/image_rect, left/camera_info' in said.message
+    assert 'find no partner' not in capfd.readouterr().err
+    assert scene.error(system.depth_after(heard, scene.stereo())) < 0.01
+
+
 def test_stamps_that_never_agree_are_explained(system, scene, monkeypatch):
     monkeypatch.setattr('depth_perception.ros.inputs.ARRIVING_S', 0.5)
     system.start(StereoDepthNode, **SMALL)

@@ -70,6 +70,18 @@ def test_a_cause_is_logged_once_in_a_while_but_always_counted(monkeypatch):
     assert ledger.recent_drop() == ''
 
 
+def test_another_reason_of_the_same_cause_does_not_hide_behind_the_first():
+    log = Log()
+    ledger = Ledger(log)
+    for said in ('fx is 0.0', 'fx is -500.0', 'left and right are swapped', 'fx is nan'):
+        ledger.drop('calibration', said)
+    assert log.lines == [
+        'frame dropped (calibration): fx is 0.0',
+        'frame dropped (calibration): left and right are swapped',
+        'frame dropped (calibration): fx is nan',
+    ]
+
+
 def test_percentiles_are_those_of_the_last_frames():
     times = StageTimes()
     for value in [1e6, *range(1, 301)]:

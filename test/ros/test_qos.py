@@ -73,6 +73,7 @@ def test_overrides_win_over_adaption(make_qos):
         ('reliability', 'relaible', 'is not one of adapt, reliable, best_effort'),
         ('history', 'keep', 'is not one of keep_last'),
         ('depth', 0, 'wants at least 1, got 0'),
+        ('depth', 'deep', 'depth: wants int; .*deep'),
     ],
 )
 def test_wrong_overrides_are_explained(make_qos, policy, value, reason):
@@ -105,6 +106,15 @@ def test_output_overrides_reach_the_publisher(system):
     node = system.peer.node
     infos = system.peer.until(lambda: node.get_publishers_info_by_topic('/points'), 'publisher')
     assert infos[0].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+
+
+@pytest.mark.parametrize(('policy', 'value'), [('depth', 'deep'), ('reliability', 'relaible')])
+def test_a_wrong_override_of_an_output_is_explained(system, policy, value):
+    name = f'qos_overrides./points.publisher.{policy}'
+    node = system.start(StereoDepthNode, **{name: value})
+    said = system.status().until_message('configure failed: qos_overrides of points: ')
+    assert value in said.message
+    assert not node.get_publishers_info_by_topic('/depth/image_rect')
 
 
 def test_an_incompatible_subscriber_is_named(system):
