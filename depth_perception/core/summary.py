@@ -14,10 +14,12 @@ class EstimateSummary:
 
     Attributes:
         valid_percent: Share of pixels with a depth [%].
+        known_percent: Share of pixels that are not unknown: those, and too near or far [%].
         median_relative_sigma: Median of sigma / depth over these; NaN if there are none.
     """
 
     valid_percent: float
+    known_percent: float
     median_relative_sigma: float
 
 
@@ -28,4 +30,5 @@ def summarise(estimate: DepthEstimate, stride: int = 4) -> EstimateSummary:
     valid = estimate.valid[::stride, ::stride]
     relative = sigma[valid] / depth[valid]
     median = float(np.median(relative)) if relative.size else float('nan')
-    return EstimateSummary(100.0 * float(valid.mean()), median)
+    known = 100.0 * (1.0 - float(np.isnan(depth).mean()))
+    return EstimateSummary(100.0 * float(valid.mean()), known, median)

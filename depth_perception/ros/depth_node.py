@@ -25,6 +25,7 @@ from depth_perception.ros.report import (
     figures_of_inputs,
     figures_of_ledger,
     figures_of_worker,
+    sparse_estimate,
 )
 from depth_perception.ros.worker import Worker
 from rclpy.clock import Clock, ClockType, JumpThreshold
@@ -256,7 +257,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         mismatches: list[str] = []
         figures = {'state': self.state, **figures_of_ledger(self._ledger)}
         wanted: Sequence[str] = ()
-        waiting = losses = ''
+        waiting = losses = sparse = ''
         if self._inputs is not None and self._outputs is not None:
             mismatches = self._inputs.mismatches() + self._outputs.mismatches()
             for reason in mismatches:
@@ -272,6 +273,9 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         worker = self._worker
         if worker is not None:
             figures |= figures_of_worker(worker)
+            sparse = sparse_estimate(worker, stereo=len(self.image_names) == 2) if wanted else ''
+            if sparse:
+                self._ledger.warn('sparse', sparse)
         condition = Condition(
             state=self.state,
             trouble=self.trouble,
@@ -279,6 +283,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             wanted=wanted,
             waiting=waiting,
             losses='' if waiting else losses,
+            sparse='' if waiting else sparse,
             mismatches=mismatches,
             recent_drop=self._ledger.recent_drop(),
             rate_hz=worker.rate.rate_hz() if worker else 0.0,

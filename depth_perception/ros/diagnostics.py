@@ -23,6 +23,7 @@ class Condition:
         wanted: Names of the outputs that somebody listens to.
         waiting: What does not arrive; '' if frames do.
         losses: Why fewer frames come than images arrive; '' if none are lost.
+        sparse: Why hardly any pixel has a depth; '' if enough have.
         mismatches: Publishers and subscribers whose QoS does not match.
         recent_drop: Why a frame was dropped in the last seconds; '' if none was.
         rate_hz: Frames published per second.
@@ -34,6 +35,7 @@ class Condition:
     wanted: Sequence[str] = ()
     waiting: str = ''
     losses: str = ''
+    sparse: str = ''
     mismatches: Sequence[str] = field(default_factory=tuple)
     recent_drop: str = ''
     rate_hz: float = 0.0
@@ -49,7 +51,7 @@ def judge(condition: Condition) -> tuple[bytes, str]:
     if c.state != 'active':
         return DiagnosticStatus.OK, c.state
     findings = [f'incompatible QoS: {text}' for text in c.mismatches]
-    findings += [text for text in (c.waiting, c.losses) if text]
+    findings += [text for text in (c.waiting, c.losses, c.sparse) if text]
     findings += [f'frames dropped: {text}' for text in (c.recent_drop,) if text]
     if findings:
         return DiagnosticStatus.WARN, '; '.join(findings)

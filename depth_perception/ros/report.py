@@ -44,6 +44,22 @@ def figures_of_estimator(estimator: DepthEstimator[Any]) -> dict[str, Any]:
     }
 
 
+LEAST_KNOWN_PERCENT = 1.0
+
+
+def sparse_estimate(worker: Worker, *, stereo: bool) -> str:
+    """Return what to look at when hardly any pixel is known; '' if enough are."""
+    if worker.newest is None:
+        return ''
+    known = summarise(worker.newest).known_percent
+    if known >= LEAST_KNOWN_PERCENT:
+        return ''
+    causes = 'is a lens covered, the scene without texture or light, or nearer than min_depth_m?'
+    if stereo:
+        causes = f'are the left and the right image exchanged or not rectified, {causes}'
+    return f'only {known:.1f} % of the pixels are known: {causes}'
+
+
 def figures_of_worker(worker: Worker) -> dict[str, Any]:
     """Return rate, latencies and quality of the last frames."""
     figures: dict[str, Any] = {

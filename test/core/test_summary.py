@@ -22,6 +22,18 @@ def test_summary_counts_known_pixels_and_takes_their_median():
     assert summary.median_relative_sigma == pytest.approx(0.03)
 
 
+def test_pixels_beyond_the_range_are_known_though_not_valid():
+    known = np.ones((4, 8), bool)
+    known[0, :] = False
+    some = estimate(known)
+    depth = some.depth.copy()
+    depth[0, :6] = np.inf
+    far = DepthEstimate(depth, some.sigma, some.valid, some.camera, some.scale)
+    summary = summarise(far, stride=1)
+    assert summary.valid_percent == pytest.approx(75.0)
+    assert summary.known_percent == pytest.approx(100.0 * 30 / 32)
+
+
 def test_summary_of_nothing_is_unknown():
     summary = summarise(estimate(np.zeros((4, 8), bool)))
     assert summary.valid_percent == 0.0

@@ -271,3 +271,15 @@ def test_a_defect_in_one_frame_does_not_end_the_node(system, scene, capfd):
     status.until_count('dropped internal_error')
     assert "RuntimeError('a defect')" in capfd.readouterr().err
     assert scene.error(system.depth_after(heard, scene.stereo())) < 0.01
+
+
+def test_exchanged_images_are_suspected(system, scene):
+    system.start(StereoDepthNode, **SMALL)
+    heard = system.peer.listen('/depth/image_rect', Image)
+    status = system.status()
+    bad = scene.stereo()
+    bad[LEFT].data, bad[RIGHT].data = bad[RIGHT].data, bad[LEFT].data
+    system.send(bad)
+    said = status.until_message('of the pixels are known')
+    assert 'are the left and the right image exchanged' in said.message
+    assert scene.error(system.depth_after(heard, scene.stereo())) < 0.01
