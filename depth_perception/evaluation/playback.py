@@ -169,7 +169,8 @@ def _judge(depth: DepthMap, sigma: SigmaMap, given: Given) -> dict[str, Any]:
     figures['depth'] = depth_figures(depth, given.truth)
     figures['sigma'] = sigma_figures(depth, sigma, given.truth)
     if given.rig is not None:
-        disparity = disparity_from_depth(depth, given.rig)
+        ranged = np.where(np.isfinite(depth), depth, np.float32(np.nan))  # beyond range: no claim
+        disparity = disparity_from_depth(ranged, given.rig)
         figures['disparity'] = disparity_figures(
             disparity, disparity_from_depth(given.truth, given.rig)
         )

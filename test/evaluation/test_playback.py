@@ -86,3 +86,17 @@ def test_no_camera_is_an_error(tmp_path):
         pytest.raises(RecordingError, match='no image with a camera_info'),
     ):
         find_streams(recording)
+
+
+def test_beyond_the_range_claims_no_disparity(tmp_path, given):
+    # Depth 2 m as in the truth, but one row that the node gave as +Inf: unknown, not 0 px.
+    depth = np.full((3, 4), 2.0, np.float32)
+    depth[0] = np.inf
+    sigma = np.where(np.isfinite(depth), np.float32(0.1), np.float32(np.nan))
+    with BagWriter(tmp_path / 'out') as bag:
+        bag.write_image('/stereo/depth/image_rect', 10**9, 'f', depth, '32FC1')
+        bag.write_image('/stereo/uncertainty/image', 10**9, 'f', sigma, '32FC1')
+    with Recording(tmp_path / 'out') as recording:
+        figures = read_published(recording, '/stereo', given[1]).figures['disparity']
+    assert figures['epe_px'] == pytest.approx(0.0, abs=1e-5)
+    assert figures['coverage'] == pytest.approx(2 / 3)
