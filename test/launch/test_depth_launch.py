@@ -83,8 +83,10 @@ class TestRunning(unittest.TestCase):
     def cameras(self, task: str) -> list[Any]:
         wide = np.random.default_rng(1).integers(0, 255, (HEIGHT, WIDTH + DISPARITY_PX), np.uint8)
         left, right = wide[:, :WIDTH], wide[:, DISPARITY_PX:]
-        if task == 'mono':
-            return [self.camera('image', left, 0.0)]
+        if task == 'mono':  # a floor before a dark wall, which begins below the horizon
+            floor = (110 + left // 16).astype(np.uint8)
+            floor[:140] //= 4
+            return [self.camera('image', floor, 0.0)]
         return [
             self.camera('left/image_rect', left, 0.0),
             self.camera('right/image_rect', right, BASELINE_M),
@@ -117,6 +119,9 @@ class TestRunning(unittest.TestCase):
             expected_m = FOCAL_PX * BASELINE_M / DISPARITY_PX
             median_m = float(np.median(values_m[np.isfinite(values_m)]))
             assert abs(median_m - expected_m) < 0.02
+        else:  # a level camera 1.2 m above the floor sees row v at 1.2 * 250 / (v - 120)
+            row_m = values_m.reshape(HEIGHT, WIDTH)[200]
+            assert abs(float(np.nanmedian(row_m)) - 1.2 * FOCAL_PX / 80.0) < 0.05
 
 
 @launch_testing.post_shutdown_test()
