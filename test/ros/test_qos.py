@@ -134,3 +134,18 @@ def test_an_incompatible_publisher_is_named(system):
     assert 'left/image_rect: publisher peer does not match' in said.message
     assert 'Best effort publisher and reliable subscription' in said.message
     assert status.values['qos mismatches'] == '1'
+
+
+@pytest.mark.parametrize('qos', [BEST_EFFORT, RELIABLE], ids=['best_effort', 'reliable'])
+def test_publishers_of_either_kind_are_served(system, scene, qos):
+    system.start(StereoDepthNode, sgbm__num_disparities=32, threads=1, max_input_age_s=10.0)
+    heard = system.peer.listen('/depth/image_rect', Image)
+    for topic, message in scene.stereo().items():
+        system.peer.advertise(topic, type(message), qos)
+    status = system.status()
+    assert scene.error(system.depth_after(heard, scene.stereo())) < 0.01
+    wanted = 'best_effort' if qos is BEST_EFFORT else 'reliable'
+    system.peer.until(
+        lambda: status.values and status.values['input left/image_rect'].endswith(wanted),
+        f'an input that is {wanted}',
+    )
