@@ -16,13 +16,18 @@ SHARED = {'errors', 'fastdds', 'settings', 'resources', 'parameters'}
 ABOVE = {  # room -> the rooms it may import, besides itself and the shared modules
     'shared': set(),
     'core': set(),
+    'messages': {'core'},
     'inference': {'core'},
-    'ros': {'core', 'inference'},
-    'evaluation': {'core', 'inference'},
-    'cli': {'core', 'inference', 'evaluation'},
+    'ros': {'core', 'messages', 'inference'},
+    'evaluation': {'core', 'messages', 'inference'},
+    'cli': {'core', 'messages', 'inference', 'evaluation'},
 }
 LIGHT = {'numpy', 'yaml'}  # may be imported when a module is loaded
-HEAVY = {'cv2', 'onnx', 'onnxruntime', 'rosbags', 'tensorrt', 'pycuda', 'cuda'}
+HEAVY = {
+    'cuda', 'cv2', 'dask', 'distributed', 'mcap', 'onnx', 'onnxruntime', 'pycuda', 'rosbags',
+    'scipy', 'tensorrt', 'zstandard',
+}  # fmt: skip
+FOR_EVALUATION = {'dask', 'distributed', 'mcap', 'rosbags', 'scipy', 'zstandard'}
 ROS = {
     'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'message_filters', 'rcl_interfaces', 'rclpy',
@@ -31,8 +36,9 @@ ROS = {
 THIRD_PARTY = {  # room -> what it may import from outside, anywhere in a module
     'shared': LIGHT,
     'core': {'numpy'},
-    'inference': LIGHT | HEAVY - {'rosbags'},
-    'ros': LIGHT | HEAVY | ROS,
+    'messages': {'numpy', 'cv2'},
+    'inference': LIGHT | HEAVY - FOR_EVALUATION,
+    'ros': LIGHT | HEAVY - FOR_EVALUATION | ROS | {'rosbags'},
     'evaluation': LIGHT | HEAVY,
     'cli': LIGHT | HEAVY,
 }
@@ -155,7 +161,7 @@ def import_without(blocked: set[str], modules: list[str]) -> str:
     return done.stderr if done.returncode else ''
 
 
-@pytest.mark.parametrize('room', ['shared', 'core', 'inference', 'evaluation', 'cli'])
+@pytest.mark.parametrize('room', ['shared', 'core', 'messages', 'inference', 'evaluation', 'cli'])
 def test_rooms_import_with_numpy_and_yaml_alone(room):
     modules = [module_name(path) for path in MODULES if room_of(path) == room]
     assert import_without(HEAVY | ROS, modules) == ''

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from depth_perception.inference.estimator import DepthEstimator, open_estimator
+from depth_perception.messages.frames import FrameReader, MessageSet
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.diagnostics import Condition, DiagnosticsPublisher
-from depth_perception.ros.frames import FrameReader
-from depth_perception.ros.inputs import Inputs, MessageSet
+from depth_perception.ros.inputs import Inputs
 from depth_perception.ros.ledger import Ledger
 from depth_perception.ros.lifecycle import reports_failure
 from depth_perception.ros.outputs import Outputs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 import functools
 import time
 from typing import Any
 
+from depth_perception.messages.frames import MessageSet
+from depth_perception.messages.pairing import FramePairing, paired_inputs
+from depth_perception.messages.stamps import stamp_ns_of
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.input_topic import ARRIVING_S, InputTopic
 from depth_perception.ros.ledger import Ledger
@@ -18,37 +20,7 @@ from depth_perception.ros.waiting import explain_waiting
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-_JUMP_NS = 100_000_000  # stamps going back by more than this are another recording or clock
 _PAUSE_S = 1.0  # an input without a message for this long pauses
-
-
-@dataclass(frozen=True)
-class MessageSet:
-    """The messages of one frame.
-
-    Attributes:
-        images: One image message per camera.
-        infos: The camera_info of each.
-        received_s: When the set was complete, on the clock of time.perf_counter.
-        epoch: Changes when time jumped back, or frames were not received for a while: what was
-            remembered of earlier frames is no longer of use.
-    """
-
-    images: tuple[Any, ...]
-    infos: tuple[Any, ...]
-    received_s: float
-    epoch: int
-
-    @property
-    def stamp_ns(self) -> int:
-        """Stamp of the first image [ns]."""
-        return stamp_ns_of(self.images[0])
-
-
-def stamp_ns_of(message: Any) -> int:
-    """Return the header stamp of a message [ns]."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def info_topic_of(node: Node, image_name: str) -> tuple[str, str]:
@@ -102,16 +74,14 @@ class Inputs:
         self._ledger = ledger
         self._deliver = deliver
         self._cameras = len(image_names)
-        self._cached: list[Any] = [None] * self._cameras
-        self._paired_topics = self._cameras * (1 if settings.cache_camera_info else 2)
-        self._pairing = make_synchroniser(
-            self._paired_topics,
+        synchroniser = make_synchroniser(
+            paired_inputs(self._cameras, settings),
             approximate=settings.approximate_sync,
             tolerance_s=settings.approximate_sync_tolerance_seconds,
             queue_size=settings.queue_size,
         )
-        self._epoch = 0
-        self._stamped_images = self._paired_images = 0
+        self._pairing = FramePairing(self._cameras, settings, synchroniser, ledger)
+        self._stamped_images = 0
         self._watch = PairingWatch()
         self._opened_s = self._paired_s = float('-inf')
         self.topics = [self._image_topic(i, name) for i, name in enumerate(image_names)]
@@ -120,7 +90,7 @@ class Inputs:
     @property
     def sync_failures(self) -> int:
         """Messages that left without a partner."""
-        return sum(self._pairing.dropped)
+        return self._pairing.sync_failures
 
     @property
     def is_open(self) -> bool:
@@ -143,8 +113,7 @@ class Inputs:
 
     def forget(self) -> None:
         """Drop what waits for a partner, and begin a new epoch."""
-        self._pairing.reset()
-        self._epoch += 1
+        self._pairing.forget()
         for topic in self.topics:
             topic.last_stamp_ns = None
 
@@ -152,10 +121,11 @@ class Inputs:
         """Return why fewer frames come than images arrive; '' when nothing is lost."""
         if not self.is_open or self._cameras < 2:
             return ''
-        if any(topic.silence_s() > _PAUSE_S for topic in self.topics[: self._paired_topics]):
+        if any(topic.silence_s() > _PAUSE_S for topic in self.topics[: self._pairing.paired]):
             self._watch.forget()  # whoever waits for a silent topic has lost nothing
             return ''
-        return self._watch.observe(time.monotonic(), self._stamped_images, self._paired_images)
+        paired = self._pairing.paired_images
+        return self._watch.observe(time.monotonic(), self._stamped_images, paired)
 
     def mismatches(self) -> list[str]:
         """Return why publishers do not match, for all inputs."""
@@ -183,8 +153,6 @@ class Inputs:
         cached = self._settings.cache_camera_info
         qos = InputQoS(self._node, topic, depth=self._settings.queue_size, latched=cached)
         receive = functools.partial(self._receive, self._cameras + index)
-        if cached:
-            receive = functools.partial(self._keep_info, index)
         return InputTopic(
             self._node,
             name,
@@ -194,41 +162,19 @@ class Inputs:
             self._ledger.surviving('pairing', receive),
         )
 
-    def _keep_info(self, index: int, info: Any) -> None:
-        self._cached[index] = info
-
     def _receive(self, index: int, message: Any) -> None:
-        """Take a message that is paired by its stamp."""
         topic = self.topics[index]
-        stamp_ns = stamp_ns_of(message)
-        topic.stamped = stamp_ns > 0
-        if not topic.stamped:
-            if index < self._cameras:
-                self._ledger.drop(
-                    'zero_stamp',
-                    f'{topic.name} has stamp {stamp_ns}; the driver must stamp images with the '
-                    'time of capture',
-                )
-            return
-        self._stamped_images += index < self._cameras
-        if topic.last_stamp_ns is not None and stamp_ns < topic.last_stamp_ns - _JUMP_NS:
-            back_s = (topic.last_stamp_ns - stamp_ns) / 1e9
-            self._ledger.warn(
-                'jump', f'stamps of {topic.name} jumped back by {back_s:.3f} s; starting afresh'
-            )
-            self.forget()
-        topic.last_stamp_ns = stamp_ns
-        matched = self._pairing.add(index, stamp_ns, message)
-        if matched is not None:
-            self._complete(matched)
-
-    def _complete(self, matched: tuple[Any, ...]) -> None:
-        infos = matched[self._cameras :] or tuple(self._cached)
-        self._ledger.frames_in += 1
-        self._paired_images += self._cameras
-        if any(info is None for info in infos):
-            self._ledger.count('no_camera_info')
-            return
-        self._paired_s = time.monotonic()
-        images = matched[: self._cameras]
-        self._deliver(MessageSet(images, infos, time.perf_counter(), self._epoch))
+        if index < self._pairing.paired:
+            stamp_ns = stamp_ns_of(message)
+            topic.stamped = stamp_ns > 0
+            self._stamped_images += topic.stamped and index < self._cameras
+        sets, epoch = self._pairing.sets, self._pairing.epoch
+        messages = self._pairing.add(index, message, topic.name)
+        if self._pairing.epoch != epoch:
+            for other in self.topics:
+                other.last_stamp_ns = None
+        topic.last_stamp_ns = self._pairing.last_stamp_ns(index)
+        self._ledger.frames_in += self._pairing.sets - sets
+        if messages is not None:
+            self._paired_s = time.monotonic()
+            self._deliver(messages)

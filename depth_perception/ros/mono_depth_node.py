@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import sys
 from typing import Any, final
 
+from depth_perception.messages.frames import FrameReader, MonoReader
 from depth_perception.parameters import MonoSettings
 from depth_perception.ros.depth_node import DepthNode
-from depth_perception.ros.frames import FrameReader, MonoReader
 from depth_perception.ros.spin import run
+from depth_perception.ros.standard import bgr_by_cv_bridge
 
 
 @final
@@ -24,7 +25,7 @@ class MonoDepthNode(DepthNode):
 
     def make_reader(self, topics: Sequence[str]) -> FrameReader:
         """Return what makes mono frames of messages."""
-        return MonoReader(topics, self.settings)
+        return MonoReader(topics, self.settings, bgr_by_cv_bridge)
 
 
 def main() -> int:

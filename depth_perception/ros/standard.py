@@ -11,45 +11,31 @@ from __future__ import annotations
 from functools import cache
 import importlib
 import importlib.metadata
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from builtin_interfaces.msg import Time
-from depth_perception.core import sync
 from depth_perception.core.types import AnyArray, Pixels
 from depth_perception.errors import SettingsError
+from depth_perception.messages.pairing import InputSynchroniser, own_synchroniser
 import numpy as np
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
-
-T = TypeVar('T')
-
-STAMP_LIMIT_NS = 2**31 * 1_000_000_000  # what builtin_interfaces/Time can hold
 
 # What a missing or broken installation raises: a compiled module for another numpy fails with
 # AttributeError or SystemError, a missing shared library with ImportError or OSError.
 _BROKEN_IMPORT = (ImportError, AttributeError, SystemError, OSError)
 
 
-class _Stamped(Generic[T]):
+class _Stamped:
     """What message_filters wants to see of a message: a header with a stamp."""
 
     __slots__ = ('header', 'item', 'stamp_ns')
 
-    def __init__(self, stamp_ns: int, item: T) -> None:
+    def __init__(self, stamp_ns: int, item: Any) -> None:
         seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
         self.header = Header(stamp=Time(sec=seconds, nanosec=nanoseconds))
         self.stamp_ns = stamp_ns
         self.item = item
-
-
-class _Pairing(Protocol):
-    """What both synchronisers can do."""
-
-    def add(self, index: int, stamp_ns: int, item: Any) -> tuple[Any, ...] | None:
-        """Take one item and return the set that it completes, if it does."""
-
-    def waiting(self) -> list[int]:
-        """Return how many items each input has waiting."""
 
 
 class _MessageFilters:
@@ -67,14 +53,14 @@ class _MessageFilters:
                 self._inputs, queue_size, slop_s
             )
         self._synchroniser.registerCallback(self._take)
-        self._matched: list[tuple[Any, ...]] = []
+        self._matched: list[tuple[_Stamped, ...]] = []
 
-    def _take(self, *items: Any) -> None:
+    def _take(self, *items: _Stamped) -> None:
         self._matched.append(items)
 
-    def add(self, index: int, stamp_ns: int, item: Any) -> tuple[Any, ...] | None:  # noqa: ARG002
+    def add(self, index: int, stamp_ns: int, item: Any) -> tuple[Any, ...] | None:
         self._matched.clear()
-        self._inputs[index].signalMessage(item)
+        self._inputs[index].signalMessage(_Stamped(stamp_ns, item))
         if not self._matched:
             return None
         matched = self._matched.pop()
@@ -82,98 +68,25 @@ class _MessageFilters:
         for queue, kept in zip(self._synchroniser.queues, matched, strict=True):
             for stamp in [stamp for stamp in queue if stamp < kept.stamp_ns]:
                 del queue[stamp]
-        return matched
+        return tuple(stamped.item for stamped in matched)
 
     def waiting(self) -> list[int]:
         return [len(queue) for queue in self._synchroniser.queues]
 
 
-class InputSynchroniser(Generic[T]):
-    """Pairs the inputs of a node by stamp, with message_filters where it is installed.
-
-    Sets leave in the order of their stamps, and a stamp makes one set at most. Stamps that jump
-    back by more than a second (a bag that loops, a clock that was set), against those of the same
-    input or against the last set, empty all queues, because messages from the former future
-    would block the new ones.
+def synchroniser(
+    count: int, tolerance_ns: int | None, queue_size: int, *, standard: bool
+) -> InputSynchroniser[Any]:
+    """Return a synchroniser of message_filters, or of our own.
 
     Args:
         count: Number of inputs.
         tolerance_ns: Greatest difference between the stamps of a set; None wants equal stamps.
         queue_size: Items kept per input.
         standard: Use message_filters.
-
-    Attributes:
-        resets: How often a jump back emptied the queues.
     """
-
-    def __init__(
-        self, count: int, tolerance_ns: int | None, queue_size: int, *, standard: bool
-    ) -> None:
-        self._arguments = (count, tolerance_ns, queue_size)
-        self._standard = standard
-        self._count = count
-        self._added = [0] * count
-        self._sets = 0
-        self.resets = 0
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything that waits."""
-        count, tolerance_ns, queue_size = self._arguments
-        self._pairing: _Pairing = (
-            _MessageFilters(count, tolerance_ns, queue_size)
-            if self._standard
-            else sync.Synchroniser[Any](count, tolerance_ns or 0, queue_size)
-        )
-        self._newest_ns: list[int | None] = [None] * count
-        self._last_set_ns: int | None = None
-
-    def add(self, index: int, stamp_ns: int, item: T) -> tuple[T, ...] | None:
-        """Take an item of one input and return the set that it completes, if it does.
-
-        Args:
-            index: Which input the item belongs to.
-            stamp_ns: Stamp of the item [ns]; an item with one that no clock gives is dropped.
-            item: Anything.
-
-        Returns:
-            One item per input, in the order of the inputs, or None.
-        """
-        if not 0 <= stamp_ns < STAMP_LIMIT_NS:
-            self._added[index] += 1
-            return None
-        if self._jumped_back(index, stamp_ns):
-            self.resets += 1
-            self.reset()
-        newest_ns = self._newest_ns[index]
-        self._newest_ns[index] = stamp_ns if newest_ns is None else max(newest_ns, stamp_ns)
-        self._added[index] += 1
-        if self._last_set_ns is not None and stamp_ns <= self._last_set_ns:
-            return None
-        matched = self._pairing.add(index, stamp_ns, _Stamped(stamp_ns, item))
-        if matched is None:
-            return None
-        self._last_set_ns = min(stamped.stamp_ns for stamped in matched)
-        self._sets += 1
-        return tuple(stamped.item for stamped in matched)
-
-    def _jumped_back(self, index: int, stamp_ns: int) -> bool:
-        known = (self._newest_ns[index], self._last_set_ns)
-        return any(
-            before is not None and stamp_ns < before - sync.CLOCK_JUMP_NS for before in known
-        )
-
-    def waiting(self) -> list[int]:
-        """Return how many items each input has waiting."""
-        return self._pairing.waiting()
-
-    @property
-    def dropped(self) -> list[int]:
-        """Items that left without being part of a set, per input."""
-        waiting = self._pairing.waiting()
-        return [
-            added - self._sets - left for added, left in zip(self._added, waiting, strict=True)
-        ]
+    make = _MessageFilters if standard else own_synchroniser
+    return InputSynchroniser(count, lambda: make(count, tolerance_ns, queue_size))
 
 
 def make_synchroniser(
@@ -197,7 +110,7 @@ def make_synchroniser(
         )
     tolerance_ns = round(tolerance_s * 1e9) if approximate else None
     standard = _importable('message_filters') == ''
-    return InputSynchroniser(count, tolerance_ns, queue_size, standard=standard)
+    return synchroniser(count, tolerance_ns, queue_size, standard=standard)
 
 
 def bgr_by_cv_bridge(msg: Image) -> Pixels | None:

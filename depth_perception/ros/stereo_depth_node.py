@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import sys
 from typing import Any, final
 
+from depth_perception.messages.frames import FrameReader, StereoReader
 from depth_perception.parameters import StereoSettings
 from depth_perception.ros.depth_node import DepthNode
-from depth_perception.ros.frames import FrameReader, StereoReader
 from depth_perception.ros.spin import run
+from depth_perception.ros.standard import bgr_by_cv_bridge
 
 
 @final
@@ -24,7 +25,7 @@ class StereoDepthNode(DepthNode):
 
     def make_reader(self, topics: Sequence[str]) -> FrameReader:
         """Return what makes stereo frames of messages."""
-        return StereoReader(topics, self.settings)
+        return StereoReader(topics, self.settings, bgr_by_cv_bridge)
 
 
 def main() -> int:

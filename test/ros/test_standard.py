@@ -4,8 +4,15 @@ from array import array
 import importlib.util
 
 from depth_perception.errors import FrameError, SettingsError
-from depth_perception.ros import cloud_codec, image_codec, standard
-from depth_perception.ros.standard import InputSynchroniser, make_synchroniser
+from depth_perception.messages.clouds import xyz_from_cloud
+from depth_perception.messages.images import picture_from_image
+from depth_perception.ros import standard
+from depth_perception.ros.standard import (
+    bgr_by_cv_bridge,
+    make_synchroniser,
+    synchroniser,
+    xyz_by_sensor_msgs_py,
+)
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image, PointCloud2, PointField
@@ -51,8 +58,8 @@ def sets_of(synchroniser, events):
 @pytest.mark.skipif(not importlib.util.find_spec('message_filters'), reason='needs a full ROS 2')
 def test_message_filters_pair_as_we_do(count, tolerance_ns, seed):
     events = stream(seed, count, 200, jitter_ns=0 if tolerance_ns is None else 4 * MS)
-    ours = InputSynchroniser(count, tolerance_ns, 5, standard=False)
-    theirs = InputSynchroniser(count, tolerance_ns, 5, standard=True)
+    ours = synchroniser(count, tolerance_ns, 5, standard=False)
+    theirs = synchroniser(count, tolerance_ns, 5, standard=True)
     sets = sets_of(ours, events)
     assert sets == sets_of(theirs, events)
     assert len(sets) > 60
@@ -61,7 +68,7 @@ def test_message_filters_pair_as_we_do(count, tolerance_ns, seed):
 
 @both
 def test_equal_stamps_make_a_set(installed):
-    pairing = InputSynchroniser(2, None, 5, standard=installed)
+    pairing = synchroniser(2, None, 5, standard=installed)
     assert pairing.add(0, 33 * MS, 'left') is None
     assert pairing.add(1, 33 * MS + 1, 'late') is None
     assert pairing.add(1, 33 * MS, 'right') == ('left', 'right')
@@ -70,14 +77,14 @@ def test_equal_stamps_make_a_set(installed):
 @both
 def test_tolerance_includes_its_end(installed):
     for apart, fits in ((10 * MS, True), (10 * MS + 1, False)):
-        pairing = InputSynchroniser(2, 10 * MS, 5, standard=installed)
+        pairing = synchroniser(2, 10 * MS, 5, standard=installed)
         pairing.add(1, 100 * MS, 'right')
         assert (pairing.add(0, 100 * MS + apart, 'left') is not None) == fits
 
 
 @both
 def test_jump_back_does_not_block_the_inputs(installed):
-    pairing = InputSynchroniser(2, None, 3, standard=installed)
+    pairing = synchroniser(2, None, 3, standard=installed)
     for frame in range(100, 110):
         pairing.add(0, frame * 1000 * MS, 'left')
     for frame in range(4):
@@ -89,7 +96,7 @@ def test_jump_back_does_not_block_the_inputs(installed):
 
 @both
 def test_small_step_back_is_no_jump_and_old_sets_stay_away(installed):
-    pairing = InputSynchroniser(2, None, 5, standard=installed)
+    pairing = synchroniser(2, None, 5, standard=installed)
     pairing.add(0, 500 * MS, 'a')
     assert pairing.add(1, 500 * MS, 'b') == ('a', 'b')
     pairing.add(0, 400 * MS, 'c')
@@ -99,7 +106,7 @@ def test_small_step_back_is_no_jump_and_old_sets_stay_away(installed):
 
 @both
 def test_repeated_stamp_makes_no_second_set(installed):
-    pairing = InputSynchroniser(2, None, 5, standard=installed)
+    pairing = synchroniser(2, None, 5, standard=installed)
     for frame in range(3):
         pairing.add(0, 0, f'left {frame}')
         matched = pairing.add(1, 0, f'right {frame}')
@@ -109,14 +116,14 @@ def test_repeated_stamp_makes_no_second_set(installed):
 @both
 @pytest.mark.parametrize('stamp_ns', [-1, 2**31 * 1_000_000_000])
 def test_stamp_that_no_clock_gives_is_dropped(installed, stamp_ns):
-    pairing = InputSynchroniser(2, None, 5, standard=installed)
+    pairing = synchroniser(2, None, 5, standard=installed)
     assert pairing.add(0, stamp_ns, 'left') is None
     assert (pairing.waiting(), pairing.dropped) == ([0, 0], [1, 0])
 
 
 @both
 def test_every_unpaired_item_is_counted(installed):
-    pairing = InputSynchroniser(2, None, 3, standard=installed)
+    pairing = synchroniser(2, None, 3, standard=installed)
     for stamp in range(10):
         pairing.add(0, stamp * MS, 'left')
     assert (pairing.waiting(), pairing.dropped) == ([3, 0], [7, 0])
@@ -166,7 +173,9 @@ def test_broken_package_does_not_break_us(error, monkeypatch):
         assert all('broken: ' in text and 'multiarray' in text for text in report.values())
         assert standard.bgr_by_cv_bridge(Image()) is None
         with pytest.raises(FrameError, match='rgb16'):
-            image_codec.picture_from_image(image(np.zeros((2, 3, 3), np.uint16), 'rgb16'))
+            picture_from_image(
+                image(np.zeros((2, 3, 3), np.uint16), 'rgb16'), foreign=bgr_by_cv_bridge
+            )
     finally:
         standard._importable.cache_clear()
         standard._cv_bridge.cache_clear()
@@ -195,7 +204,7 @@ def image(pixels, encoding, *, padding=0, big_endian=False):
 def test_cv_bridge_gives_the_pixels_that_we_give(encoding, channels, padding):
     pixels = np.random.default_rng(0).integers(0, 255, (6, 8, channels), np.uint8)
     msg = image(pixels, encoding, padding=padding)
-    picture = image_codec.picture_from_image(msg)
+    picture = picture_from_image(msg, foreign=bgr_by_cv_bridge)
     bgr = picture.pixels[..., ::-1] if picture.order == 'rgb' else picture.pixels
     if picture.order == 'grey':
         bgr = np.repeat(picture.pixels[..., None], 3, axis=2)
@@ -208,7 +217,7 @@ def test_cv_bridge_gives_the_pixels_that_we_give(encoding, channels, padding):
 def test_cv_bridge_reads_encodings_that_we_do_not_know(order):
     values = np.random.default_rng(0).integers(0, 65535, (3, 4, 3), np.uint16)
     msg = image(values.astype(f'{order}u2'), 'rgb16', padding=4, big_endian=order == '>')
-    picture = image_codec.picture_from_image(msg)
+    picture = picture_from_image(msg, foreign=bgr_by_cv_bridge)
     assert picture.order == 'bgr'
     difference = picture.pixels[..., ::-1] - values / 257.0
     assert np.abs(difference).max() <= 0.51
@@ -227,7 +236,6 @@ def test_sensor_msgs_py_reads_the_points_that_we_read(height, monkeypatch):
     ]
     msg.data = array('B', table.tobytes())
     assert standard.xyz_by_sensor_msgs_py(msg) is not None
-    theirs = cloud_codec.xyz_from_cloud(msg)
-    monkeypatch.setattr(cloud_codec, 'xyz_by_sensor_msgs_py', lambda _: None)
-    np.testing.assert_array_equal(theirs, cloud_codec.xyz_from_cloud(msg))
+    theirs = xyz_from_cloud(msg, xyz_by_sensor_msgs_py)
+    np.testing.assert_array_equal(theirs, xyz_from_cloud(msg))
     assert theirs.shape == (11, 3)

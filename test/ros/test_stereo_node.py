@@ -2,8 +2,8 @@
 
 import time
 
-from depth_perception.ros.cloud_codec import xyz_from_cloud
-from depth_perception.ros.compressed_codec import depth_from_compressed_depth
+from depth_perception.messages.clouds import xyz_from_cloud
+from depth_perception.messages.compressed import depth_from_compressed_depth
 from depth_perception.ros.stereo_depth_node import StereoDepthNode
 import numpy as np
 import pytest

@@ -4,8 +4,8 @@ import cv2
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import Picture
 from depth_perception.errors import FrameError
-from depth_perception.ros.camera_codec import info_key
-from depth_perception.ros.rectifier import Rectifier
+from depth_perception.messages.cameras import info_key
+from depth_perception.messages.rectifier import Rectifier
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo

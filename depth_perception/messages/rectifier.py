@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from depth_perception.core.distortion import rectification_map
 from depth_perception.core.frame import Picture
 from depth_perception.errors import BackendUnavailableError, FrameError
-from depth_perception.ros.camera_codec import (
+from depth_perception.messages.cameras import (
     camera_from_info,
     info_key,
     lens_from_info,
     rectifying_rotation,
 )
 import numpy as np
-from sensor_msgs.msg import CameraInfo
 
 
 class Rectifier:
@@ -34,7 +35,7 @@ class Rectifier:
         BackendUnavailableError: If OpenCV is not installed.
     """
 
-    def __init__(self, info: CameraInfo, role: str = 'camera') -> None:
+    def __init__(self, info: Any, role: str = 'camera') -> None:
         try:
             import cv2
         except ImportError as error:

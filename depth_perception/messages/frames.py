@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
-from depth_perception.parameters import NodeSettings
-from depth_perception.ros.camera_codec import (
+from depth_perception.messages.cameras import (
     camera_from_info,
     info_key,
     rectification_needed,
     rig_from_infos,
 )
-from depth_perception.ros.compressed_codec import picture_from_compressed
-from depth_perception.ros.image_codec import picture_from_image
-from depth_perception.ros.inputs import MessageSet
-from depth_perception.ros.rectifier import Rectifier
+from depth_perception.messages.compressed import picture_from_compressed
+from depth_perception.messages.images import ForeignDecoder, picture_from_image
+from depth_perception.messages.rectifier import Rectifier
+from depth_perception.messages.stamps import stamp_ns_of
+from depth_perception.parameters import NodeSettings
+
+
+@dataclass(frozen=True)
+class MessageSet:
+    """The messages of one frame.
+
+    Attributes:
+        images: One image message per camera.
+        infos: The camera_info of each.
+        received_s: When the set was complete, on the clock of time.perf_counter.
+        epoch: Changes when time jumped back, or frames were not received for a while: what was
+            remembered of earlier frames is no longer of use.
+    """
+
+    images: tuple[Any, ...]
+    infos: tuple[Any, ...]
+    received_s: float
+    epoch: int
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the first image [ns]."""
+        return stamp_ns_of(self.images[0])
 
 
 class CameraReader:
@@ -29,12 +53,16 @@ class CameraReader:
         topic: Resolved topic of the images; its name tells whether they claim to be rectified.
         settings: Transport, size limit and whether to rectify.
         role: What to call the camera in messages, e.g. 'left'.
+        foreign: Asked for encodings that are not known here.
     """
 
-    def __init__(self, topic: str, settings: NodeSettings, role: str) -> None:
+    def __init__(
+        self, topic: str, settings: NodeSettings, role: str, foreign: ForeignDecoder | None
+    ) -> None:
         self._topic = topic
         self._settings = settings
         self._role = role
+        self._foreign = foreign
         self._rectifier: Rectifier | None = None
 
     def calibrate(self, info: Any) -> None:
@@ -56,7 +84,7 @@ class CameraReader:
         if self._settings.image_transport == 'compressed':
             picture = picture_from_compressed(message, limit_px)
         else:
-            picture = picture_from_image(message, limit_px)
+            picture = picture_from_image(message, limit_px, self._foreign)
         return self._rectifier.rectified(picture) if self._rectifier else picture
 
 
@@ -102,11 +130,17 @@ class MonoReader(FrameReader):
     Args:
         topics: Resolved topic of the images.
         settings: Transport, size limit and whether to rectify.
+        foreign: Asked for encodings that are not known here.
     """
 
-    def __init__(self, topics: Sequence[str], settings: NodeSettings) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        settings: NodeSettings,
+        foreign: ForeignDecoder | None = None,
+    ) -> None:
         super().__init__()
-        self._reader = CameraReader(topics[0], settings, 'camera')
+        self._reader = CameraReader(topics[0], settings, 'camera', foreign)
         self._camera: PinholeCamera
 
     def _calibrate(self, infos: Sequence[Any]) -> None:
@@ -130,12 +164,18 @@ class StereoReader(FrameReader):
     Args:
         topics: Resolved topics of the left and right images.
         settings: Transport, size limit and whether to rectify.
+        foreign: Asked for encodings that are not known here.
     """
 
-    def __init__(self, topics: Sequence[str], settings: NodeSettings) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        settings: NodeSettings,
+        foreign: ForeignDecoder | None = None,
+    ) -> None:
         super().__init__()
-        self._left = CameraReader(topics[0], settings, 'left')
-        self._right = CameraReader(topics[1], settings, 'right')
+        self._left = CameraReader(topics[0], settings, 'left', foreign)
+        self._right = CameraReader(topics[1], settings, 'right', foreign)
         self._rig: StereoRig
 
     def _calibrate(self, infos: Sequence[Any]) -> None:
