@@ -7,6 +7,7 @@ underscores where the ROS parameter has a dot: `filters__speckle_area_px` is the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 import math
 from typing import Any, get_type_hints, TypeVar
@@ -119,6 +120,39 @@ def settings_from_mapping(cls: type[T], values: dict[str, Any]) -> T:
             f'{cls.__name__}: unknown settings {", ".join(unknown)}; known are {", ".join(known)}'
         )
     return cls(**{known[name].field: value for name, value in values.items()})
+
+
+def settings_with(settings: T, assignments: Sequence[str]) -> T:
+    """Return settings with NAME=VALUE texts of the command line applied.
+
+    Raises:
+        SettingsError: Naming what is unknown or not accepted.
+    """
+    known = declarations_of(type(settings))
+    values: dict[str, Scalar] = {
+        name: getattr(settings, declared.field) for name, declared in known.items()
+    }
+    for assignment in assignments:
+        name, equals, text = assignment.partition('=')
+        if not equals:
+            raise SettingsError(f'--set wants NAME=VALUE, got {assignment!r}')
+        if name not in known:
+            raise SettingsError(f'--set: unknown setting {name}; known are {", ".join(known)}')
+        values[name] = _parsed(text, known[name].kind)
+    return settings_from_mapping(type(settings), values)
+
+
+def _parsed(text: str, kind: type[Any]) -> Scalar:
+    """Return the value of a text; what does not parse is left for the settings to refuse."""
+    import yaml
+
+    if kind is str:
+        return text
+    try:
+        value: Any = yaml.safe_load(text)
+        return float(value) if kind is float and type(value) is int else value
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        return text
 
 
 def reference_table(cls: type[Any]) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from depth_perception.cli.infer_output import write_results
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
-from depth_perception.errors import CalibrationError, SettingsError
+from depth_perception.errors import CalibrationError
 from depth_perception.evaluation.calibration_files import (
     camera_from_file,
     rig_from_files,
@@ -20,15 +19,8 @@ from depth_perception.evaluation.calibration_files import (
 )
 from depth_perception.evaluation.pictures import read_picture
 from depth_perception.inference.estimator import open_estimator
-from depth_perception.parameters import (
-    EstimatorSettings,
-    MonoEstimatorSettings,
-    StereoEstimatorSettings,
-)
-from depth_perception.settings import declarations_of, Scalar, settings_from_mapping
-import yaml
-
-S = TypeVar('S', bound=EstimatorSettings)
+from depth_perception.parameters import MonoEstimatorSettings, StereoEstimatorSettings
+from depth_perception.settings import settings_with
 
 
 def register(subparsers: Any) -> None:
@@ -109,37 +101,6 @@ def rig_from_arguments(arguments: argparse.Namespace, width: int, height: int) -
             'the distance of the two cameras is not known: give --calib FILE or --baseline-m M'
         )
     return rig_from_numbers(camera, arguments.baseline_m, arguments.doffs)
-
-
-def settings_with(settings: S, assignments: Sequence[str]) -> S:
-    """Return settings with NAME=VALUE texts applied.
-
-    Raises:
-        SettingsError: Naming what is unknown or not accepted.
-    """
-    known = declarations_of(type(settings))
-    values: dict[str, Scalar] = {
-        name: getattr(settings, declared.field) for name, declared in known.items()
-    }
-    for assignment in assignments:
-        name, equals, text = assignment.partition('=')
-        if not equals:
-            raise SettingsError(f'--set wants NAME=VALUE, got {assignment!r}')
-        if name not in known:
-            raise SettingsError(f'--set: unknown setting {name}; known are {", ".join(known)}')
-        values[name] = _parsed(text, known[name].kind)
-    return settings_from_mapping(type(settings), values)
-
-
-def _parsed(text: str, kind: type[Any]) -> Scalar:
-    """Return the value of a text; what does not parse is left for the settings to refuse."""
-    if kind is str:
-        return text
-    try:
-        value: Any = yaml.safe_load(text)
-        return float(value) if kind is float and type(value) is int else value
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
-        return text
 
 
 def run_stereo(arguments: argparse.Namespace) -> int:

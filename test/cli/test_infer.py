@@ -2,13 +2,13 @@
 
 import json
 
-from depth_perception.cli.infer import settings_with
 from depth_perception.cli.main import main
 from depth_perception.errors import SettingsError
 from depth_perception.evaluation.metrics import depth_figures
 from depth_perception.evaluation.pictures import write_image
 from depth_perception.evaluation.rendered import rendered_scene
 from depth_perception.parameters import StereoEstimatorSettings
+from depth_perception.settings import settings_with
 import numpy as np
 import pytest
 
