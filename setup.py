@@ -28,7 +28,14 @@ def data_files() -> list[tuple[str, list[str]]]:
 # What pip may install without harm beside a ROS installation. OpenCV is not in install_requires:
 # the one of apt (python3-opencv) is invisible to pip, and a second one from PyPI would shadow it.
 INSTALL_REQUIRES = ['numpy>=1.21', 'PyYAML>=5.4']
-FULL = ['opencv-python-headless>=4.5', 'onnxruntime>=1.12', 'rosbags>=0.9.15']
+FULL = [
+    'opencv-python-headless>=4.5',
+    'onnxruntime>=1.12',
+    'rosbags>=0.9.15',
+    'scipy>=1.8',
+    'mcap>=1.0',
+]
+CLUSTER = ['distributed>=2023.12']
 
 setup(
     name=PACKAGE,
@@ -42,7 +49,7 @@ setup(
     data_files=data_files(),
     python_requires='>=3.10',
     install_requires=INSTALL_REQUIRES,
-    extras_require={'full': FULL, 'test': ['pytest', 'hypothesis', *FULL]},
+    extras_require={'full': FULL, 'cluster': [*FULL, *CLUSTER], 'test': ['pytest', 'hypothesis', *FULL]},
     zip_safe=False,
     entry_points={
         'console_scripts': [

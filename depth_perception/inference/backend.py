@@ -40,8 +40,16 @@ class TensorSpec:
 
 
 def usable_cpus() -> int:
-    """Return how many CPUs this process may use, which containers and taskset make fewer."""
-    return len(os.sched_getaffinity(0))
+    """Return how many CPUs this process may use.
+
+    Containers and taskset make them fewer, and so does OMP_NUM_THREADS, by which schedulers share
+    a machine among their workers.
+    """
+    count = len(os.sched_getaffinity(0))
+    wanted = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0]
+    return (
+        min(count, int(wanted)) if wanted.isascii() and wanted.isdigit() and int(wanted) else count
+    )
 
 
 class Backend(abc.ABC):
