@@ -1,9 +1,10 @@
 """Accuracy of depth, disparity and sigma against ground truth.
 
 Convention:
-    A pixel counts where the truth is known and the prediction is finite; the share of the known
-    pixels that are predicted is the coverage, to be read beside every other figure. No figure
-    here aligns the prediction with the truth: it is judged as it was published.
+    A pixel counts where the truth is known, that is finite and above 0, and the prediction is
+    finite; the share of the known pixels that are predicted is the coverage, to be read beside
+    every other figure. No figure here aligns the prediction with the truth: it is judged as it
+    was published.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def _pairs(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], float]:
     """Return (mask of the pixels that count, prediction there, truth there, coverage)."""
     check_shapes(predicted=(predicted, 'H W'), truth=(truth, 'H W'))
-    known = np.isfinite(truth)
+    with np.errstate(invalid='ignore'):
+        known = np.isfinite(truth) & (truth > 0.0)
     both = known & np.isfinite(predicted)
     total = int(known.sum())
     coverage = int(both.sum()) / total if total else NAN

@@ -87,3 +87,14 @@ def test_gaussian_errors_give_the_gaussian_shares():
 def test_different_sizes_are_refused():
     with pytest.raises(ShapeError):
         depth_figures(np.ones((2, 3), np.float32), np.ones((3, 2), np.float32))
+
+
+def test_truth_that_is_not_above_zero_does_not_count():
+    depth, truth = maps([[1.5, 2.0, 3.0, 2.2]], [[0.0, -0.0, -3.0, 2.0]])
+    figures = depth_figures(depth, truth)
+    assert (figures.pixels, figures.coverage) == (1, 1.0)
+    assert figures.abs_rel == pytest.approx(0.1, rel=1e-5)
+    assert disparity_figures(depth, truth).epe_px == pytest.approx(0.2, rel=1e-5)
+    assert bad_share(depth, truth, 0.1) == 1.0
+    assert sigma_figures(depth, depth, truth).median_relative_sigma == 1.0
+    assert np.isnan(depth_figures(depth, np.zeros_like(truth)).coverage)

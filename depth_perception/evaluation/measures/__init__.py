@@ -1,0 +1,1 @@
+"""Figures of depth, disparity, sigma, structure, time and clouds against a truth."""
