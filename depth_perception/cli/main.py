@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sys
 
 import depth_perception
-from depth_perception.cli import convert, demo, infer, models, settings
+from depth_perception.cli import compare, convert, demo, infer, models, settings
 from depth_perception.errors import DepthPerceptionError
 
 USAGE_ERROR = 2
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument('--debug', action='store_true', help='show the traceback of an error')
     verbs = top.add_subparsers(dest='verb', required=True, metavar='VERB')
-    for module in (infer, demo, convert, models, settings):
+    for module in (infer, demo, convert, compare, models, settings):
         module.register(verbs)
     return top
 
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Returns:
-        The exit code: 0 done, 2 if something given cannot be used (one line on stderr says what
-        and why), 130 after ctrl-C.
+        The exit code: 0 done, 1 if a gate failed, 2 if something given cannot be used (one line
+        on stderr says what and why), 130 after ctrl-C.
     """
     arguments = parser().parse_args(argv)
     try:
