@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TF_TOPIC, TF_STATIC_TOPIC = '/tf', '/tf_static'
-_METADATA_VERSION: Literal[9] = 9  # of rosbag2: Jazzy and newer
+METADATA_VERSION: Literal[9] = 9  # of rosbag2: Jazzy and newer
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class BagWriter:
         self._connections: dict[str, Any] = {}
         try:
             self._writer = Writer(
-                path, version=_METADATA_VERSION, storage_plugin=StoragePlugin.MCAP
+                path, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP
             )
             self._writer.open()
         except (WriterError, OSError) as error:

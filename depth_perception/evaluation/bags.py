@@ -70,7 +70,9 @@ class Recording:
             self._reader.open()
         except (ReaderError, OSError, ValueError) as error:
             raise RecordingError(f'{path} is not a rosbag2 recording: {error}') from error
+        self.warnings: list[str] = []
         self.types = {c.topic: c.msgtype for c in self._reader.connections}
+        self.start_ns = int(self._reader.start_time)
         self.duration_s = self._reader.duration * 1e-9
 
     def __enter__(self) -> Recording:
@@ -88,7 +90,13 @@ class Recording:
         """Return the topics of a message type, sorted."""
         return sorted(topic for topic, other in self.types.items() if other == kind)
 
-    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+    def count(self, topic: str) -> int:
+        """Return how many messages of a topic there are."""
+        return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
+
+    def messages(
+        self, topics: Sequence[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[Message]:
         """Yield the messages of `topics` in the order of their recording.
 
         Raises:
@@ -101,7 +109,9 @@ class Recording:
         connections = [c for c in self._reader.connections if c.topic in topics]
         from rosbags.typesys import TypesysError
 
-        for connection, log_ns, data in self._reader.messages(connections):
+        for connection, log_ns, data in self._reader.messages(
+            connections, start=start_ns, stop=stop_ns
+        ):
             try:
                 content = self._store.deserialize_cdr(data, connection.msgtype)
             except (TypesysError, KeyError, ValueError, IndexError) as error:

@@ -108,6 +108,11 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
+def details(title: str, *parts: str) -> str:
+    """Return parts that are folded away until the title is clicked."""
+    return f'<details><summary>{escape(title)}</summary>{"".join(parts)}</details>'
+
+
 def latency_chart(series: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Return a line chart of latencies [ms] over the frames, one line per (name, values)."""
     width, height, left, base = 900, 190, 46, 160
@@ -139,13 +144,13 @@ def latency_chart(series: Sequence[tuple[str, Sequence[float]]]) -> str:
     )
 
 
-def document(title: str, subtitle: str, parts: Sequence[str]) -> str:
-    """Return the whole page."""
+def document(title: str, subtitle: str, parts: Sequence[str], style: str = '') -> str:
+    """Return the whole page; `style` is CSS that it has beside the common one."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f'<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>'
+        f'<title>{escape(title)}</title><style>{STYLE}{style}</style></head><body><main>'
         f'<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></header>'
         f'{"".join(parts)}</main></body></html>\n'
     )

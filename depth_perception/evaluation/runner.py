@@ -1,0 +1,368 @@
+"""Evaluate one unit: every frame of one camera through the node's estimator, judged and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+import math
+from pathlib import Path
+import time
+from typing import Any, Protocol
+
+from depth_perception.core.estimate import DepthEstimate
+from depth_perception.core.frame import MonoFrame, StereoFrame
+from depth_perception.core.stereo import StereoRig
+from depth_perception.errors import CalibrationError, FrameError, ModelError, NotMetricError
+from depth_perception.evaluation.bags import Recording
+from depth_perception.evaluation.judge import camera_facts, judge, ONLINE, Verdict
+from depth_perception.evaluation.measures.masks import truth_mask
+from depth_perception.evaluation.measures.temporal import TemporalMeasures
+from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
+from depth_perception.evaluation.records import FrameRecord, Journal
+from depth_perception.evaluation.report_data import columns_of, simulated_drop_rate
+from depth_perception.evaluation.transforms import TransformTree, tree_from_recording
+from depth_perception.evaluation.truth import Truth, TruthSource
+from depth_perception.evaluation.units import Unit
+from depth_perception.inference.estimator import DepthEstimator, open_estimator
+from depth_perception.inference.images import pixels_in
+from depth_perception.messages.frames import FrameReader, MessageSet
+import numpy as np
+
+
+class Report(Protocol):
+    """How a unit tells of its progress, and is told to stop."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell how many frames are done."""
+
+    def should_stop(self) -> bool:
+        """Return whether the user wants an end."""
+
+
+@dataclass
+class Served:
+    """One frame as it went through the estimator.
+
+    Attributes:
+        messages: What it was made of.
+        frame: What the estimator was given.
+        estimate: What it answered.
+        total_ms: Time from the messages to the estimate [ms].
+    """
+
+    messages: MessageSet
+    frame: MonoFrame | StereoFrame
+    estimate: DepthEstimate
+    total_ms: float
+
+
+class Server:
+    """Serves message sets as the node's worker does: decode, calibrate, estimate.
+
+    Args:
+        reader: Makes frames of messages.
+        estimator: Makes depth of frames.
+    """
+
+    def __init__(self, reader: FrameReader, estimator: DepthEstimator[Any]) -> None:
+        self.reader = reader
+        self.estimator = estimator
+        self._remembered = (-1, -1)
+
+    def serve(self, messages: MessageSet) -> Served:
+        """Return the estimate of one set of messages.
+
+        Raises:
+            FrameError: If the images cannot be used.
+            CalibrationError: If a camera_info cannot be used.
+            ModelError: If the network fails, or has no metric scale.
+        """
+        start = time.perf_counter()
+        frame = self.reader.frame_from(messages)
+        remembered = (messages.epoch, self.reader.calibrations)
+        if remembered != self._remembered:
+            self.estimator.reset()
+            self._remembered = remembered
+        estimate = self.estimator.estimate(frame)
+        return Served(messages, frame, estimate, (time.perf_counter() - start) * 1e3)
+
+    @property
+    def epoch(self) -> tuple[int, int]:
+        """Changes when nothing of earlier frames may be remembered."""
+        return self._remembered
+
+
+def cause_of(error: Exception) -> str:
+    """Return the name under which the node counts a frame that failed with `error`."""
+    if isinstance(error, FrameError):
+        return error.cause
+    if isinstance(error, CalibrationError):
+        return 'calibration'
+    return 'not_metric' if isinstance(error, NotMetricError) else 'inference'
+
+
+def evaluate_unit(unit: Unit, report: Report) -> dict[str, Any]:
+    """Return the run of one unit, as report.json has it.
+
+    Work that an earlier, interrupted call has done is taken from the unit's journal.
+
+    Raises:
+        RecordingError: If the recording or the journal cannot be used.
+        ModelError: If the model cannot be opened.
+    """
+    with Journal(unit.journal, unit.key) as journal:
+        if journal.outcome is None:
+            outcome = _evaluate(unit, journal, report)
+            if outcome['status'] == 'complete':
+                journal.finish(outcome)
+        else:
+            outcome = journal.outcome
+        table = columns_of(journal.replay())
+    drops = {**table['drops'], **outcome.pop('pairing_drops', {})}
+    latencies = table['columns'].get(f'{ONLINE}/latency_ms', [])
+    frames_out = len(table['stamps_ns'])
+    frames_in = frames_out + sum(table['drops'].values())
+    totals = {
+        f'{ONLINE}/drop_rate': 1.0 - frames_out / frames_in if frames_in else math.nan,
+        f'{ONLINE}/live_drop_rate': simulated_drop_rate(table['stamps_ns'], latencies),
+        **outcome.pop('totals', {}),
+    }
+    return {
+        'model': unit.model.label,
+        'bag': unit.bag_name,
+        'camera': unit.camera.image,
+        **outcome,
+        'frames_in': frames_in,
+        'frames_out': frames_out,
+        'drops': drops,
+        'totals': totals,
+        'stamps_ns': table['stamps_ns'],
+        'columns': table['columns'],
+        'sums': table['sums'],
+        'pooled': table['pooled'],
+        'pictures': [],
+    }
+
+
+def _evaluate(unit: Unit, journal: Journal, report: Report) -> dict[str, Any]:
+    settings = unit.model.settings(compressed=unit.camera.compressed)
+    drops = DropCounter()
+    with Recording(unit.bag) as recording, open_estimator(settings) as estimator:
+        tree = tree_from_recording(recording)
+        truth = TruthSource(unit.truth, tree, tolerance_ns=round(unit.truth_tolerance_ms * 1e6))
+        inputs = OfflineInputs(recording, unit.camera, settings, truth, drops)
+        server = Server(reader_of(unit.camera, settings), estimator)
+        work = _Work(unit, journal, server, truth, tree, drops)
+        status = 'complete'
+        for index, messages in enumerate(inputs.sets(unit.span)):
+            if report.should_stop():
+                work.suspend()
+                status = 'partial'
+                break
+            work.take(index, messages)
+            report.progress(index + 1, unit.expected)
+        pairing_drops = {'unpaired': inputs.pairing.sync_failures, **work.uncounted(drops)}
+        return {
+            'calibration': work.calibration,
+            'truth': {'kind': unit.truth.kind, 'topic': ', '.join(unit.truth.topics)},
+            'backend': estimator.backend.description,
+            'status': status,
+            'error': None,
+            'warnings': [*recording.warnings, *work.warnings()],
+            'pairing_drops': {cause: n for cause, n in pairing_drops.items() if n},
+            'totals': work.totals(),
+        }
+
+
+class _Work:
+    """The state of one unit while its frames pass."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        journal: Journal,
+        server: Server,
+        truth: TruthSource,
+        tree: TransformTree | None,
+        drops: DropCounter,
+    ) -> None:
+        self._unit = unit
+        self._journal = journal
+        self._server = server
+        self._truth = truth
+        self._tree = tree
+        self._drops = drops
+        self._missing_truth: dict[str, str] = {}
+        self._missing_poses = ''
+        self._temporal = TemporalMeasures() if 'time' in unit.options.groups else None
+        self._epoch: tuple[int, int] | None = None
+        self._resumed_at = self._resume()
+        self.calibration: dict[str, Any] = {}
+
+    # Resuming
+
+    @property
+    def _state_file(self) -> Path:
+        return self._unit.journal.with_suffix('.npz')
+
+    def _resume(self) -> int:
+        """Return the first frame that is still to be served, 0 where a part is of no use.
+
+        A running mean, or the spread over time of an earlier run, can be carried on only from
+        its state; without it the unit starts anew.
+        """
+        if not self._journal.records:
+            return 0
+        smoothed = self._server.estimator.settings.filters__temporal_weight > 0.0
+        state = _read_state(self._state_file, self._journal.records) if self._temporal else {}
+        if smoothed or state is None:
+            self._journal.restart()
+            return 0
+        if self._temporal is not None:
+            self._temporal.restore(state)
+        return self._journal.records
+
+    def suspend(self) -> None:
+        """Keep what a later run needs to carry on."""
+        if self._temporal is not None:
+            state = self._temporal.state()
+            state['records'] = np.asarray(self._journal.records)
+            np.savez(self._state_file, **state)  # type: ignore[arg-type]
+
+    # Frames
+
+    def take(self, index: int, messages: MessageSet) -> None:
+        """Serve and judge one frame, unless an earlier run did."""
+        if index < self._resumed_at:
+            if not self.calibration:
+                self._calibrate(messages)
+            return
+        try:
+            served = self._server.serve(messages)
+        except (FrameError, CalibrationError, ModelError) as error:
+            cause = cause_of(error)
+            self._drops.drop(cause, str(error))
+            self._journal.append(FrameRecord(index, messages.stamp_ns, drop=cause))
+            return
+        rig = served.frame.rig if isinstance(served.frame, StereoFrame) else None
+        if not self.calibration:
+            self.calibration = camera_facts(served.frame.camera, rig)
+        start = time.perf_counter()
+        verdict = self._verdict(served, rig)
+        metrics_ms = (time.perf_counter() - start) * 1e3
+        verdict.add(ONLINE, {**_speed_of(served), 'metrics_ms': metrics_ms})
+        self._journal.append(
+            FrameRecord(index, messages.stamp_ns, verdict.scalars, verdict.vectors)
+        )
+
+    def _calibrate(self, messages: MessageSet) -> None:
+        try:
+            frame = self._server.reader.frame_from(messages)
+        except (FrameError, CalibrationError):
+            return
+        rig = frame.rig if isinstance(frame, StereoFrame) else None
+        self.calibration = camera_facts(frame.camera, rig)
+
+    def _verdict(self, served: Served, rig: StereoRig | None) -> Verdict:
+        estimate, options = served.estimate, self._unit.options
+        truth = self._truth_of(served, rig)
+        verdict = Verdict() if truth is None else judge(estimate, truth, options, rig)
+        verdict.add(ONLINE, {'valid_share': float(estimate.valid.mean())})
+        if truth is not None:
+            scale = _scale_to_truth(estimate, truth, options.min_m, options.max_m, options.crop)
+            verdict.add(ONLINE, {'scale': scale})
+        if self._temporal is not None:
+            verdict.add(ONLINE, self._over_time(served, truth))
+        return verdict
+
+    def _truth_of(self, served: Served, rig: StereoRig | None) -> Truth | None:
+        frame = served.frame
+        try:
+            truth = self._truth.truth_at(frame.stamp_ns, frame.camera, frame.frame_id, rig)
+        except (FrameError, CalibrationError) as error:
+            self._missing_truth.setdefault(cause_of(error), str(error))
+            self._drops.count(f'truth: {cause_of(error)}')
+            return None
+        if truth is None and self._unit.truth.kind != 'none':
+            self._drops.count('truth: none within the tolerance')
+        return truth
+
+    def _over_time(self, served: Served, truth: Truth | None) -> dict[str, float]:
+        assert self._temporal is not None
+        epoch = self._server.epoch
+        if self._epoch is not None and epoch != self._epoch:
+            self._temporal.reset()
+        self._epoch = epoch
+        frame = served.frame
+        return self._temporal.add(
+            served.estimate.depth,
+            frame.stamp_ns,
+            frame.camera,
+            world_from_camera=self._pose(frame),
+            image_grey=pixels_in('grey', frame.image),
+            truth=None if truth is None else truth.depth,
+        )
+
+    def _pose(self, frame: MonoFrame | StereoFrame) -> Any:
+        if self._tree is None or not self._tree.has_dynamic:
+            return None
+        try:
+            root = self._tree.root_of(frame.frame_id)
+            return self._tree.lookup(root, frame.frame_id, frame.stamp_ns)
+        except FrameError as error:
+            self._missing_poses = self._missing_poses or str(error)
+            return None
+
+    # What is known at the end
+
+    def totals(self) -> dict[str, float]:
+        """Return the figures that only the whole run has."""
+        if self._temporal is None:
+            return {}
+        return {
+            f'{ONLINE}/flicker': self._temporal.flicker(),
+            f'{ONLINE}/scale_jitter': self._temporal.scale_jitter(),
+        }
+
+    def uncounted(self, drops: DropCounter) -> Mapping[str, int]:
+        """Return the drops that the journal does not hold, by cause."""
+        return {
+            cause: count
+            for cause, count in drops.counts.items()
+            if cause.startswith('truth: ') or cause in {'zero_stamp', 'no_camera_info'}
+        }
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what the reader of the report should know."""
+        for cause, reason in self._drops.reasons.items():
+            yield f'frames dropped ({cause}), e.g.: {reason}'
+        for cause, reason in self._missing_truth.items():
+            yield f'frames without truth ({cause}), e.g.: {reason}'
+        if self._missing_poses:
+            yield f'frames without a pose of the camera, e.g.: {self._missing_poses}'
+        yield from self._drops.warnings.values()
+
+
+def _read_state(path: Path, records: int) -> dict[str, Any] | None:
+    """Return the state that belongs to so many records; None if there is none."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            state = dict(content)
+    except (OSError, ValueError):
+        return None
+    return state if int(state.pop('records', -1)) == records else None
+
+
+def _speed_of(served: Served) -> dict[str, float]:
+    network_ms = served.estimate.timings_ms.get('infer', math.nan)
+    return {'latency_ms': served.total_ms, 'network_ms': float(network_ms)}
+
+
+def _scale_to_truth(
+    estimate: DepthEstimate, truth: Truth, min_m: float, max_m: float, crop: str
+) -> float:
+    """Return median truth over median depth: what would have to be multiplied to be right."""
+    both = truth_mask(truth.depth, min_m=min_m, max_m=max_m, crop=crop) & estimate.valid
+    if not both.any():
+        return math.nan
+    return float(np.median(truth.depth[both]) / np.median(estimate.depth[both]))

@@ -1,0 +1,165 @@
+"""The evaluation sees what the robot sees: one bag, live and offline, gives the same bits."""
+
+from depth_perception.evaluation.bag_writer import METADATA_VERSION
+from depth_perception.evaluation.bags import Recording, typestore
+from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
+from depth_perception.evaluation.runner import Server
+from depth_perception.evaluation.streams import find_cameras, TruthStreams
+from depth_perception.evaluation.truth import TruthSource
+from depth_perception.evaluation.units import Span
+from depth_perception.inference.estimator import open_estimator
+from depth_perception.parameters import MonoSettings, StereoSettings
+from depth_perception.ros.mono_depth_node import MonoDepthNode
+from depth_perception.ros.stereo_depth_node import StereoDepthNode
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+rosbag2 = pytest.importorskip('rosbags.rosbag2')
+pytestmark = pytest.mark.ros
+FRAMES = 3
+KINDS = {Image: 'Image', CameraInfo: 'CameraInfo', CompressedImage: 'CompressedImage'}
+SGBM = {'sgbm__num_disparities': 32, 'max_input_age_s': 0.0, 'diagnostics_period_s': 0.1}
+FLOOR = {'ground__camera_height_m': 0.8, 'max_input_age_s': 0.0, 'diagnostics_period_s': 0.1}
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Return a function that records topic -> message of some frames, and returns the bag."""
+
+    def write(frames):
+        store, path, connections = typestore(), tmp_path / 'bag', {}
+        plugin = rosbag2.StoragePlugin.MCAP
+        with rosbag2.Writer(path, version=METADATA_VERSION, storage_plugin=plugin) as writer:
+            for number, messages in enumerate(frames):
+                for topic, message in messages.items():
+                    kind = f'sensor_msgs/msg/{KINDS[type(message)]}'
+                    if topic not in connections:
+                        connections[topic] = writer.add_connection(topic, kind, typestore=store)
+                    writer.write(
+                        connections[topic], 10**9 * (number + 1), serialize_message(message)
+                    )
+        return path
+
+    return write
+
+
+def played(bag):
+    """Yield topic -> ROS message of each recorded frame."""
+    kinds = {f'sensor_msgs/msg/{name}': kind for kind, name in KINDS.items()}
+    with rosbag2.Reader(bag) as reader:
+        frames = {}
+        for connection, log_ns, data in reader.messages():
+            message = deserialize_message(bytes(data), kinds[connection.msgtype])
+            frames.setdefault(log_ns, {})[connection.topic] = message
+    return list(frames.values())
+
+
+def live(system, node_class, bag, **settings):
+    """Return the depth images that the live node publishes."""
+    system.start(node_class, **settings)
+    heard = system.peer.listen('/depth/image_rect', Image)
+    return [system.depth_after(heard, messages) for messages in played(bag)]
+
+
+def offline(bag, settings):
+    """Return the depth images of the evaluation."""
+    drops = DropCounter()
+    with Recording(bag) as recording, open_estimator(settings) as estimator:
+        (camera,) = find_cameras(recording)
+        source = TruthSource(TruthStreams(), None, tolerance_ns=0)
+        inputs = OfflineInputs(recording, camera, settings, source, drops)
+        server = Server(reader_of(camera, settings), estimator)
+        depths = [server.serve(messages).estimate.depth for messages in inputs.sets(Span())]
+    assert not drops.counts
+    return depths
+
+
+def assert_same_bits(one, other):
+    assert len(one) == len(other) == FRAMES
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+    known = [np.isfinite(depth) for depth in one]
+    assert all(mask.mean() > 0.2 for mask in known)
+    assert any(not np.array_equal(one[0], depth) for depth in one[1:])  # frames that differ
+
+
+def scenes(new_scene, *, noise=0):
+    """Yield scenes that look different."""
+    for seed in range(FRAMES):
+        scene = new_scene(seed)
+        rng = np.random.default_rng(seed)
+        shape = scene.left.shape
+        scene.left = (scene.left // 2 + rng.integers(0, noise + 1, shape)).astype(np.uint8)
+        scene.right = (scene.right // 2).astype(np.uint8)
+        yield seed, scene
+
+
+def stamp(number):
+    return 1_700_000_000_000_000_000 + number * 100_000_000
+
+
+@pytest.mark.parametrize('weight', [0.0, 0.5])
+def test_stereo(system, new_scene, record, weight):
+    bag = record(s.stereo(stamp(n)) for n, s in scenes(new_scene, noise=3))
+    settings = {**SGBM, 'filters__temporal_weight': weight}
+    assert_same_bits(
+        live(system, StereoDepthNode, bag, **settings), offline(bag, StereoSettings(**settings))
+    )
+
+
+def test_raw_images_are_rectified_alike(system, new_scene, record):
+    def raw(scene, stamp_ns):
+        messages = {
+            t.replace('image_rect', 'image_raw'): m for t, m in scene.stereo(stamp_ns).items()
+        }
+        for side in ('left', 'right'):
+            messages[f'/{side}/camera_info'].d = [-0.08, 0.02, 0.001, -0.0005, 0.0]
+        return messages
+
+    bag = record(raw(s, stamp(n)) for n, s in scenes(new_scene))
+    remaps = ['left/image_rect:=/left/image_raw', 'right/image_rect:=/right/image_raw']
+    assert_same_bits(
+        live(system, StereoDepthNode, bag, remaps=remaps, **SGBM),
+        offline(bag, StereoSettings(**SGBM)),
+    )
+
+
+def test_compressed_images(system, new_scene, record):
+    cv2 = pytest.importorskip('cv2')
+
+    def packed(scene, stamp_ns):
+        messages = {}
+        for topic, message in scene.stereo(stamp_ns).items():
+            if isinstance(message, CameraInfo):
+                messages[topic] = message
+                continue
+            pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
+            jpeg = cv2.imencode('.jpg', pixels)[1].tobytes()
+            messages[f'{topic}/compressed'] = CompressedImage(
+                header=message.header, format='mono8; jpeg compressed ', data=jpeg
+            )
+        return messages
+
+    bag = record(packed(s, stamp(n)) for n, s in scenes(new_scene))
+    settings = {**SGBM, 'image_transport': 'compressed'}
+    assert_same_bits(
+        live(system, StereoDepthNode, bag, **settings), offline(bag, StereoSettings(**settings))
+    )
+
+
+def test_mono_network(system, new_scene, record):
+    pytest.importorskip('onnxruntime')
+
+    def mono(scene, stamp_ns):
+        floor = np.linspace(60, 140, scene.height, dtype=np.uint8)[:, None, None]
+        image = np.broadcast_to(floor, (scene.height, scene.width, 3)).copy()
+        image[: scene.height // 2, :, 2] = scene.left[: scene.height // 2]
+        image[-40:, 20 : 20 + scene.left[0, 0] // 4 + 20, 0] = 230
+        return {'/camera_info': scene.info(stamp_ns), '/image': scene.image(image, stamp_ns)}
+
+    bag = record(mono(s, stamp(n)) for n, s in scenes(new_scene))
+    assert_same_bits(
+        live(system, MonoDepthNode, bag, **FLOOR), offline(bag, MonoSettings(**FLOOR))
+    )
