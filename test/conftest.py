@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
 from pathlib import Path
+import sys
 
 import pytest
 
@@ -13,3 +15,15 @@ def shared_dir() -> Path:
     if not (SHARED / 'data').is_dir():
         pytest.skip('the sample data beside the checkout (../shared) is not there')
     return SHARED
+
+
+@pytest.fixture(scope='session')
+def evaluation_bags():
+    """Return the module evaluation_bags, which writes small recordings with known truth."""
+    pytest.importorskip('rosbags')
+    path = Path(__file__).with_name('evaluation') / 'evaluation_bags.py'
+    spec = importlib.util.spec_from_file_location('evaluation_bags', path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules['evaluation_bags'] = module
+    spec.loader.exec_module(module)
+    return module

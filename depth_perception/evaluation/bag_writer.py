@@ -59,7 +59,11 @@ def quaternion_from_rotation(rotation: NDArray[np.float64]) -> NDArray[np.float6
 
 
 class BagWriter:
-    """Writes a rosbag2 (mcap) of images, camera_info, ground truth and TF; a context manager."""
+    """Writes a rosbag2 (mcap) of images, camera_info, ground truth and TF; a context manager.
+
+    Attributes:
+        log_ns: When the next messages were recorded [ns]; None: at their stamps.
+    """
 
     def __init__(self, path: Path) -> None:
         """Create the folder of the bag.
@@ -71,6 +75,7 @@ class BagWriter:
         from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
         self._connections: dict[str, Any] = {}
+        self.log_ns: int | None = None
         try:
             self._writer = Writer(
                 path, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP
@@ -236,8 +241,9 @@ class BagWriter:
             self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._store, offered_qos_profiles=profiles
             )
+        log_ns = stamp_ns if self.log_ns is None else self.log_ns
         self._writer.write(
-            self._connections[topic], stamp_ns, self._store.serialize_cdr(message, kind)
+            self._connections[topic], log_ns, self._store.serialize_cdr(message, kind)
         )
 
 

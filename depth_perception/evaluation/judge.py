@@ -16,7 +16,7 @@ from depth_perception.evaluation.measures.clouds import (
     obstacle_range_error_m,
 )
 from depth_perception.evaluation.measures.depth import depth_measures, range_sums
-from depth_perception.evaluation.measures.masks import Protocol, PROTOCOLS, truth_mask
+from depth_perception.evaluation.measures.masks import CROPS, Protocol, PROTOCOLS, truth_mask
 from depth_perception.evaluation.measures.planes import plane_measures
 from depth_perception.evaluation.measures.sigma import sigma_figures
 from depth_perception.evaluation.measures.stereo import d1_sums, disparity_measures
@@ -24,7 +24,7 @@ from depth_perception.evaluation.measures.structure import boundary_f1, ssim_inv
 from depth_perception.evaluation.truth import Truth
 import numpy as np
 
-ONLINE = 'online'
+ONLINE, VIDEO = 'online', 'lsq_disp_video'
 GROUPS = ('depth', 'range', 'disparity', 'sigma', 'structure', 'cloud', 'time')
 DEFAULT_EDGES_M = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
@@ -60,6 +60,7 @@ class JudgeOptions:
         for what, given, known in (
             ('alignment', self.alignments, LABELS),
             ('group of figures', self.groups, GROUPS),
+            ('crop', (self.crop,), CROPS),
         ):
             for name in given:
                 if name not in known:
@@ -108,7 +109,11 @@ class Verdict:
 
 
 def judge(
-    estimate: DepthEstimate, truth: Truth, options: JudgeOptions, rig: StereoRig | None = None
+    estimate: DepthEstimate,
+    truth: Truth,
+    options: JudgeOptions,
+    rig: StereoRig | None = None,
+    video: Alignment | None = None,
 ) -> Verdict:
     """Return all figures of one estimate.
 
@@ -118,11 +123,16 @@ def judge(
         options: What is computed, and how.
         rig: The rig of a stereo camera; disparity figures of any model are those its depth has in
             this rig.
+        video: The alignment of the whole sequence, where that is among the alignments.
     """
     verdict = Verdict()
     mask = truth_mask(truth.depth, min_m=options.min_m, max_m=options.max_m, crop=options.crop)
     for label in options.alignments:
         floor_m = options.min_m if options.clamp else 0.0
+        if label == VIDEO:
+            if video is not None:
+                _judge_depth(verdict, estimate, truth, mask, video, options)
+            continue
         alignment = fit(label, estimate.depth, truth.depth, mask, options.max_m, floor_m)
         _judge_depth(verdict, estimate, truth, mask, alignment, options)
     if 'disparity' in options.groups and rig is not None:

@@ -98,8 +98,8 @@ def make_plan(request: Request) -> Plan:
             continue
         plan.units += units
         if not units:
-            entry['error'] = plan.problems[name] = (
-                'no model suits its cameras: stereo models need a pair of images'
+            entry['error'] = plan.problems[name] = 'no model suits its cameras: ' + '; '.join(
+                entry['warnings']
             )
     return plan
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+import itertools
 import math
 from typing import Any
 
@@ -57,7 +58,7 @@ def _vector(sums: Mapping[str, Any], name: str) -> list[float]:
 
 
 def _kind(index: int) -> str:
-    return f's{index % SERIES}' + (' dashed' if index // 4 % 2 else '')
+    return f'm{index % SERIES}' + (' dashed' if index // 4 % 2 else '')
 
 
 def _keys(names: Sequence[tuple[int, str]]) -> list[str]:
@@ -71,7 +72,7 @@ def _quotients(top: Sequence[float], bottom: Sequence[float]) -> list[float]:
 def range_names(edges_m: Sequence[float]) -> list[str]:
     """Return the names of the bins of range; the last one is open."""
     texts = [tick_text(edge) for edge in edges_m]
-    return [f'{a} - {b} m' for a, b in zip(texts, texts[1:], strict=False)] + [f'> {texts[-1]} m']
+    return [f'{a} - {b} m' for a, b in itertools.pairwise(texts)] + [f'> {texts[-1]} m']
 
 
 def error_by_range(series: Sums, edges_m: Sequence[float]) -> str:
@@ -104,8 +105,9 @@ def _range_bars(
         max(known(column), default=0.0) for column in zip(*filter(None, truths), strict=False)
     ]
     truth += [0.0] * (len(edges_m) - len(truth))
-    used = [i for i in range(len(edges_m)) if truth[i] > 0.0 or any(r[i : i + 1] for r in values)]
-    used = used[: 1 + max((i for i in used if truth[i] > 0.0), default=len(used) - 1)]
+    seen = [i for i in range(len(edges_m)) if any(known(row[i : i + 1]) for row in values)]
+    seen += [i for i in range(len(edges_m)) if truth[i] > 0.0]
+    used = range(min(seen), max(seen) + 1)
     names = range_names(edges_m)
     plot = Plot(None, linear_axis(unit, [v for row in values for v in row]), f'{title}: {remark}')
     plot.bins([(names[i], f'{_count(truth[i])} px') for i in used], '')
@@ -119,7 +121,7 @@ def _range_bars(
                 left = LEFT + (i + 0.5) * room + (place - len(there) / 2) * width
                 pixels = rows[index][2][b]
                 tip = f'{rows[index][0]}, {names[b]}: {value:.3g} %, {_count(pixels)} px'
-                plot.bar(left + 0.5, left + width - 0.5, value, f'bar s{index % SERIES}', tip)
+                plot.bar(left + 0.5, left + width - 0.5, value, f'bar m{index % SERIES}', tip)
     return chart(title, remark, plot, _keys([(i, rows[i][0]) for i in there]))
 
 
@@ -147,9 +149,9 @@ def sparsification(series: Sums) -> list[str]:
         steps = [100.0 * i / (len(sparse) - 1) for i in range(len(sparse) - 1)]
         plot.line([(0.0, sparse[0]), (steps[-1], sparse[0])], 'random')
         plot.line(list(zip(steps, oracle[:-1], strict=False)), 'oracle')
-        plot.line(list(zip(steps, sparse[:-1], strict=False)), f's{index % SERIES}')
+        plot.line(list(zip(steps, sparse[:-1], strict=False)), f'm{index % SERIES}')
         keys = [
-            key(f's{index % SERIES}', 'largest sigma first'),
+            key(f'm{index % SERIES}', 'largest sigma first'),
             key('oracle', 'largest error first (oracle)'),
             key('random', 'at random'),
         ]
@@ -296,7 +298,7 @@ def _histogram(
         if share > 0.0:
             left = LEFT + i * step
             tip = f'{counts[i]} of {len(values)} frames'
-            plot.bar(left + 0.5, left + step - 0.5, share, f'bar s{index % SERIES}', tip)
+            plot.bar(left + 0.5, left + step - 0.5, share, f'bar m{index % SERIES}', tip)
     texts = []
     for row, percentile in enumerate(('p50', 'p95', 'p99')):
         value = number(stats.get(percentile))
@@ -335,8 +337,8 @@ def trade_off(series: Sums) -> str:
     remark = 'low and to the right is better: few errors, few pixels without depth'
     plot = Plot(x, y, f'Error against coverage: {remark}')
     for index, name, (cover, cover_low, cover_high), (error, low, high) in there:
-        plot.line([(cover_low, error), (cover_high, error)], f's{index % SERIES}')
-        plot.line([(cover, low), (cover, high)], f's{index % SERIES}')
+        plot.line([(cover_low, error), (cover_high, error)], f'm{index % SERIES}')
+        plot.line([(cover, low), (cover, high)], f'm{index % SERIES}')
         tip = f'{name}: AbsRel {error:.3g} % at a coverage of {cover:.3g} %'
         plot.mark(cover, error, index, tip)
     return chart('Error against coverage', remark, plot, _keys([(i, n) for i, n, *_ in there]))

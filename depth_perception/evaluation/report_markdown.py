@@ -14,6 +14,7 @@ from depth_perception.evaluation.report_values import (
     beside,
     best_of,
     cost_of,
+    failures_of,
     figures_of,
     labels_of,
     mappings,
@@ -24,7 +25,7 @@ from depth_perception.evaluation.report_values import (
 )
 
 MOST_WARNINGS = 10
-_SPECIAL = re.compile(r'([\\`*_\[\]|#~@!])')
+_SPECIAL = re.compile(r'[&<>\\`*_\[\]|#~@!]|(?<=:)/|\.(?=\S)')  # the last two: no links
 
 
 def markdown_of(report: Mapping[str, Any], baseline: str = '') -> str:
@@ -48,7 +49,7 @@ def markdown_of(report: Mapping[str, Any], baseline: str = '') -> str:
         '',
         *_table(summaries, baseline),
         *_gates(mappings(report, 'gates')),
-        *_warnings(warnings_of(report)),
+        *_warnings([*failures_of(report), *warnings_of(report)]),
     ]
     return '\n'.join(lines).rstrip('\n') + '\n'
 
@@ -60,8 +61,6 @@ def _many(count: int, what: str) -> str:
 def escaped(text: object) -> str:
     """Return text of unknown origin on one line, so that nothing in it is markup or a mention."""
     plain = ' '.join(str(text).split())
-    plain = plain.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
-    plain = plain.replace('://', ':&#8203;//')  # no link
     return _SPECIAL.sub(lambda found: f'&#{ord(found[0])};', plain)
 
 
@@ -79,7 +78,8 @@ def _table(summaries: Sequence[Summary], baseline: str) -> Iterator[str]:
     yield f'| figure | {" | ".join(names)} |'
     yield '|---|' + '---:|' * len(names)
     for label, metric in rows:
-        yield f'| {_name(label, metric)} | {" | ".join(_cells(summaries, label, metric, baseline))} |'
+        cells = [_name(label, metric), *_cells(summaries, label, metric, baseline)]
+        yield f'| {" | ".join(cells)} |'
     yield ''
     yield (
         '`online` is depth as published, without any help of the truth; other labels scale it to '

@@ -23,6 +23,7 @@ from depth_perception.evaluation.report_tables import (
 from depth_perception.evaluation.report_values import (
     beside,
     best_of,
+    failures_of,
     labels_of,
     mapping,
     mappings,
@@ -104,12 +105,13 @@ def _notes(report: Mapping[str, Any]) -> Iterator[str]:
     failed = [gate for gate in gates if gate.get('failed')]
     if failed:
         yield page.note(f'{len(failed)} of {len(gates)} gates failed.')
-    told = warnings_of(report)
-    for text in told[:MOST_NOTES]:
-        yield page.note(text)
-    if len(told) > MOST_NOTES:
-        rest = ''.join(f'<li>{escape(text)}</li>' for text in told[MOST_NOTES:])
-        yield page.details(f'{len(told) - MOST_NOTES} more warnings', f'<ul>{rest}</ul>')
+    failures = failures_of(report)
+    yield from (page.note(text) for text in failures[:MOST_NOTES])
+    told = [*failures[MOST_NOTES:], *warnings_of(report)]
+    if told:
+        items = ''.join(f'<li>{escape(text)}</li>' for text in told)
+        title = '1 warning' if len(told) == 1 else f'{len(told)} warnings'
+        yield page.details(title, f'<ul>{items}</ul>')
 
 
 def _headline(summaries: Sequence[Summary]) -> str:
@@ -133,7 +135,7 @@ def _tile(summaries: Sequence[Summary], name: str) -> Tile | None:
     remark = summaries[best].model if len(summaries) > 1 else _remark(summaries[best], name)
     if len(known) > 1 and not best_of(metric, values):
         remark = f'{len(known)} models alike'
-    shown = share_text(value) if name in _SHARES else text_of(value, metric.unit)
+    shown = share_text(value) if name in _SHARES else text_of(value, metric.unit, digits=3)
     return Tile(shown, metric.title, remark)
 
 
@@ -155,13 +157,26 @@ def _gates(report: Mapping[str, Any]) -> str:
 
 
 def _models(summaries: Sequence[Summary]) -> str:
-    parts = [page.paragraph(TABLE_TEXT)]
-    for label in labels_of(summaries):
-        parts.append(
-            f'<h3><span class="chip">{escape(label)}</span></h3>'
-            f'{page.paragraph(label_text(label))}{side_by_side(summaries, label)}'
-        )
-    return ''.join(parts) if len(parts) > 1 else page.paragraph('No figure could be measured.')
+    parts = [
+        f'<h3><span class="chip">{escape(label)}</span></h3>'
+        f'{page.paragraph(label_text(label))}{side_by_side(summaries, label)}'
+        for label in labels_of(summaries)
+    ]
+    if not parts:
+        return page.paragraph('No figure could be measured.')
+    return page.paragraph(TABLE_TEXT) + _unequal(summaries) + ''.join(parts)
+
+
+def _unequal(summaries: Sequence[Summary]) -> str:
+    """Return a note where the models were not measured on as many frames."""
+    counts = {summary.model: summary.frames for summary in summaries}
+    if len(set(counts.values())) < 2:
+        return ''
+    listed = ', '.join(f'{count} of {model}' for model, count in counts.items())
+    return page.note(
+        f'The models were not measured on the same frames ({listed}): some rows compare different '
+        'scenes. The verb compare takes only the frames that both models have.'
+    )
 
 
 def _charts(*charts: str) -> str:
@@ -175,7 +190,7 @@ def _accuracy(report: Mapping[str, Any], summaries: Sequence[Summary]) -> str:
         for edge in mapping(report, 'options').get('range_edges_m') or ()
         if isinstance(edge, int | float) and math.isfinite(edge)
     ]
-    parts = []
+    parts: list[str] = []
     for label in labels_of(summaries):
         series = [(summary.model, summary.sums_of(label)) for summary in summaries]
         figures = [

@@ -18,22 +18,22 @@ margin:18px 0}
 .chart-card{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:14px 16px 10px;max-width:none;min-width:0}
 .chart-card figcaption{margin:0 0 8px;min-height:38px;overflow-wrap:anywhere}
-.plot{display:block;width:100%;height:auto;max-width:760px}
-.plot text{font-size:13px;fill:var(--soft);font-variant-numeric:tabular-nums}
-.plot .small{font-size:11.5px}
-.plot .title{fill:var(--ink)}
-.plot .rule{stroke:var(--line);stroke-width:1}
-.plot .axis{stroke:var(--soft)}
-.plot polyline,.legend polyline{fill:none;stroke-width:2;stroke-linejoin:round}
+.graph{display:block;width:100%;height:auto;max-width:760px}
+.graph text{font-size:13px;fill:var(--soft);font-variant-numeric:tabular-nums}
+.graph .small{font-size:11.5px}
+.graph .title{fill:var(--ink)}
+.graph .rule{stroke:var(--line);stroke-width:1}
+.graph .axis{stroke:var(--soft)}
+.graph polyline,.keys polyline{fill:none;stroke-width:2;stroke-linejoin:round}
 polyline.ideal,polyline.random{stroke:var(--soft);stroke-dasharray:2 4}
 polyline.oracle{stroke:var(--soft);stroke-dasharray:7 4}
 polyline.dashed{stroke-dasharray:8 4}
-.plot .stat{stroke:var(--ink);stroke-width:1.5}
+.graph .stat{stroke:var(--ink);stroke-width:1.5}
 .mark{stroke:var(--card);stroke-width:1}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;margin:6px 0 0;padding:0;
+.keys{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;margin:6px 0 0;padding:0;
 font-size:13px}
-.legend li{display:flex;align-items:center;gap:6px;overflow-wrap:anywhere;min-width:0}
-.legend svg{flex:none}
+.keys li{display:flex;align-items:center;gap:6px;overflow-wrap:anywhere;min-width:0}
+.keys svg{flex:none}
 table.models td{white-space:nowrap;vertical-align:top}
 table.models td small,table.models th small{display:block;color:var(--soft);font-size:12px;
 font-weight:400}
@@ -42,7 +42,7 @@ table.models tbody th{min-width:170px}
 table.models .group th{font-size:13px;font-weight:600;color:var(--soft);padding-top:18px}
 td.best{background:var(--best);color:var(--bestink);font-weight:600}
 td.best small{color:inherit}
-td.text,.facts td{overflow-wrap:anywhere}
+td.text,th.text{text-align:left;overflow-wrap:anywhere}
 .chip{display:inline-block;font:600 12px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
 border:1px solid var(--line);border-radius:6px;padding:0 7px;background:var(--card)}
 .failed{color:var(--bad);font-weight:600}.passed{color:var(--good);font-weight:600}
@@ -51,11 +51,12 @@ details{margin:12px 0}
 summary{cursor:pointer;color:var(--second)}
 .frame{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(260px,100%),1fr));
 gap:16px 14px;margin:10px 0 22px}
+.tiles b{font-size:26px}
 .tiles span,.tiles i{overflow-wrap:anywhere}
 h1,h2,h3,h4{overflow-wrap:anywhere}
 .definitions dt{font-weight:600;margin-top:10px}
 .definitions dd{margin:0;max-width:90ch;color:var(--soft)}
 """ + ''.join(
-    f'polyline.s{i}{{stroke:var(--s{i})}}.mark.s{i},.bar.s{i},circle.s{i}{{fill:var(--s{i})}}\n'
+    f'polyline.m{i}{{stroke:var(--s{i})}}.mark.m{i},.bar.m{i},circle.m{i}{{fill:var(--s{i})}}\n'
     for i in range(8)
 )

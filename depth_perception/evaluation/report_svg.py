@@ -201,7 +201,7 @@ class Plot:
         """Add the marker of a series at a value, with a text that shows when it is pointed at."""
         if math.isfinite(x) and math.isfinite(y):
             self.raw(
-                f'<path class="mark s{index % SERIES}" d="{_SHAPES[index % SERIES]}" '
+                f'<path class="mark m{index % SERIES}" d="{_SHAPES[index % SERIES]}" '
                 f'transform="translate({self.x(x):.2f} {self.y(y):.2f})">'
                 f'<title>{escape(tip)}</title></path>'
             )
@@ -209,7 +209,7 @@ class Plot:
     def svg(self) -> str:
         """Return the chart."""
         return (
-            f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+            f'<svg class="graph" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
             f'aria-label="{escape(self._what)}">{"".join(self._parts)}</svg>'
         )
 
@@ -230,7 +230,7 @@ def key(kind: str, text: str, index: int | None = None) -> str:
     shape = (
         ''
         if index is None
-        else f'<path class="mark s{index % SERIES}" d="{_SHAPES[index % SERIES]}" '
+        else f'<path class="mark m{index % SERIES}" d="{_SHAPES[index % SERIES]}" '
         'transform="translate(13 7)"/>'
     )
     return (
@@ -241,7 +241,7 @@ def key(kind: str, text: str, index: int | None = None) -> str:
 
 def chart(title: str, remark: str, plot: Plot, keys: Sequence[str] = ()) -> str:
     """Return a figure: title, chart, legend and what to see in it."""
-    legend = f'<ul class="legend">{"".join(keys)}</ul>' if keys else ''
+    legend = f'<ul class="keys">{"".join(keys)}</ul>' if keys else ''
     return (
         f'<figure class="chart-card"><figcaption><b>{escape(title)}</b> '
         f'<span>{escape(remark)}</span></figcaption>{plot.svg()}{legend}</figure>'

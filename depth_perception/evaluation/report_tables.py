@@ -48,7 +48,7 @@ def _table(
     summaries: Sequence[Summary], label: str, metrics: Sequence[Metric], caption: str
 ) -> str:
     head = ''.join(
-        f'<th scope="col">{escape(summary.model)}<small>{summary.frames} frames</small></th>'
+        f'<th scope="col">{escape(summary.model)}<small>{_frames(summary, label)}</small></th>'
         for summary in summaries
     )
     body = []
@@ -65,6 +65,11 @@ def _table(
         f'<thead><tr><th scope="col"><span class="chip">{escape(label)}</span></th>{head}</tr>'
         f'</thead><tbody>{"".join(body)}</tbody></table></div>'
     )
+
+
+def _frames(summary: Summary, label: str) -> str:
+    judged = summary.judged(label)
+    return f'{summary.frames} frames' + (f', {judged} judged' if judged != summary.frames else '')
 
 
 def _row(summaries: Sequence[Summary], label: str, metric: Metric) -> str:
@@ -84,7 +89,8 @@ def _cell(summary: Summary, name: str, metric: Metric, *, best: bool) -> str:
     entry = summary.entry(name)
     remarks = [beside(entry, metric.unit)] if math.isfinite(summary.value(name)) else []
     frames = entry.get('frames')
-    if remarks and isinstance(frames, int) and frames < summary.frames:
+    usual = (summary.frames, summary.judged(name.partition('/')[0]))
+    if remarks and isinstance(frames, int) and frames not in usual:
         remarks.append(f'{frames} of {summary.frames} frames')
     small = ''.join(f'<small>{escape(remark)}</small>' for remark in remarks if remark)
     mark = '<span class="hidden">best: </span>' if best else ''
@@ -104,7 +110,8 @@ def gates_table(gates: Sequence[Mapping[str, Any]]) -> str:
             + ''.join(f'<td class="text">{escape(str(cell))}</td>' for cell in cells)
             + '</tr>'
         )
-    head = ''.join(f'<th scope="col">{name}</th>' for name in ('fails if', 'result', 'model', ''))
+    titles = ('fails if', 'result', 'model', 'reason')
+    head = ''.join(f'<th scope="col" class="text">{title}</th>' for title in titles)
     return (
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f'<tbody>{"".join(rows)}</tbody></table></div>'

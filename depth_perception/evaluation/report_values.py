@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
@@ -15,10 +16,25 @@ from depth_perception.evaluation.report_svg import number
 MISSING = '-'
 ONLINE = 'online'
 MAIN = frozenset(
-    (*HEADLINES, 'median_rel', 'mae_m', 'valid_share', 'obstacle_range_error_m', 'spread')
-    + ('within_2_sigma', 'ence', 'scale', 'scale_jitter', 'flicker', 'plane_rms_m', 'drop_rate')
-    + ('live_drop_rate', 'network_ms')
+    {
+        *HEADLINES,
+        'median_rel',
+        'mae_m',
+        'valid_share',
+        'obstacle_range_error_m',
+        'within_2_sigma',
+        'spread',
+        'ence',
+        'scale',
+        'scale_jitter',
+        'flicker',
+        'plane_rms_m',
+        'network_ms',
+        'drop_rate',
+        'live_drop_rate',
+    }
 )
+"""The figures that are shown first; the others are folded away."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,17 @@ class Summary:
     def value(self, key: str) -> float:
         """Return a figure, NaN where there is none."""
         return number(self.entry(key).get('value'))
+
+    def judged(self, label: str) -> int:
+        """Return the number of frames that most figures of a label were measured on."""
+        counts = Counter(
+            int(entry.get('frames') or 0)
+            for key in self.metrics
+            if key.startswith(f'{label}/')
+            and (entry := self.entry(key)).get('kind') in ('mean', 'pooled')
+            and entry.get('frames')
+        )
+        return counts.most_common(1)[0][0] if counts else self.frames
 
     def sums_of(self, label: str) -> dict[str, Any]:
         """Return the vectors of a label by name."""
@@ -128,13 +155,13 @@ def goal(metric: Metric) -> str:
     return {'lower': 'lower is better', 'higher': 'higher is better'}.get(metric.better, '')
 
 
-def text_of(value: object, unit: str = '') -> str:
-    """Return a number with four digits and its unit; '-' where there is none."""
+def text_of(value: object, unit: str = '', digits: int = 4) -> str:
+    """Return a number with its digits and its unit; '-' where there is none."""
     found = number(value)
     if not math.isfinite(found):
         return MISSING
     plain = found == 0.0 or 1e-4 <= abs(found) < 1e6
-    text = f'{found:.4g}' if plain else f'{found:.3e}'
+    text = f'{found:.{digits}g}' if plain else f'{found:.3e}'
     if plain and 'e' in text:
         text = f'{found:.0f}'
     return f'{text} {unit}'.strip()
@@ -156,15 +183,26 @@ def beside(entry: Mapping[str, Any], unit: str) -> str:
     return f'{text_of(low)} to {text_of(high)}'
 
 
+def failures_of(report: Mapping[str, Any]) -> list[str]:
+    """Return which bags and runs gave nothing, or only a part."""
+    found = [
+        f'{bag.get("name")} could not be evaluated: {bag["error"]}'
+        for bag in mappings(report, 'bags')
+        if bag.get('error')
+    ]
+    for run in mappings(report, 'runs'):
+        if run.get('status') not in ('complete', None):
+            place = f'{run.get("model")} on {run.get("bag")} {run.get("camera")}'
+            found.append(f'{place}: {run.get("status")}, {run.get("error") or "interrupted"}')
+    return list(dict.fromkeys(found))
+
+
 def warnings_of(report: Mapping[str, Any]) -> list[str]:
-    """Return what went wrong or must be known, each with where it belongs."""
+    """Return what must be known of bags and runs, each with where it belongs."""
     found: list[str] = []
     for bag in mappings(report, 'bags'):
-        told = [*(bag.get('warnings') or ()), *([bag['error']] if bag.get('error') else [])]
-        found += [f'{bag.get("name")}: {text}' for text in told]
+        found += [f'{bag.get("name")}: {text}' for text in bag.get('warnings') or ()]
     for run in mappings(report, 'runs'):
         place = f'{run.get("model")} on {run.get("bag")} {run.get("camera")}'
-        if run.get('status') not in ('complete', None):
-            found.append(f'{place}: {run.get("status")}; {run.get("error") or "interrupted"}')
         found += [f'{place}: {text}' for text in run.get('warnings') or ()]
     return list(dict.fromkeys(found))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 import math
 from pathlib import Path
 import time
@@ -11,21 +10,18 @@ from typing import Any, Protocol
 
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import MonoFrame, StereoFrame
-from depth_perception.core.stereo import StereoRig
-from depth_perception.errors import CalibrationError, FrameError, ModelError, NotMetricError
-from depth_perception.evaluation.bags import Recording
-from depth_perception.evaluation.judge import camera_facts, judge, ONLINE, Verdict
+from depth_perception.errors import CalibrationError, FrameError, ModelError
+from depth_perception.evaluation.judge import camera_facts, judge, ONLINE, Verdict, VIDEO
+from depth_perception.evaluation.measures.alignment import Alignment, VideoFit
 from depth_perception.evaluation.measures.masks import truth_mask
 from depth_perception.evaluation.measures.temporal import TemporalMeasures
-from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
 from depth_perception.evaluation.records import FrameRecord, Journal
 from depth_perception.evaluation.report_data import columns_of, simulated_drop_rate
-from depth_perception.evaluation.transforms import TransformTree, tree_from_recording
-from depth_perception.evaluation.truth import Truth, TruthSource
+from depth_perception.evaluation.session import cause_of, Served, Session
+from depth_perception.evaluation.truth import Truth
 from depth_perception.evaluation.units import Unit
-from depth_perception.inference.estimator import DepthEstimator, open_estimator
 from depth_perception.inference.images import pixels_in
-from depth_perception.messages.frames import FrameReader, MessageSet
+from depth_perception.messages.frames import MessageSet
 import numpy as np
 
 
@@ -37,68 +33,6 @@ class Report(Protocol):
 
     def should_stop(self) -> bool:
         """Return whether the user wants an end."""
-
-
-@dataclass
-class Served:
-    """One frame as it went through the estimator.
-
-    Attributes:
-        messages: What it was made of.
-        frame: What the estimator was given.
-        estimate: What it answered.
-        total_ms: Time from the messages to the estimate [ms].
-    """
-
-    messages: MessageSet
-    frame: MonoFrame | StereoFrame
-    estimate: DepthEstimate
-    total_ms: float
-
-
-class Server:
-    """Serves message sets as the node's worker does: decode, calibrate, estimate.
-
-    Args:
-        reader: Makes frames of messages.
-        estimator: Makes depth of frames.
-    """
-
-    def __init__(self, reader: FrameReader, estimator: DepthEstimator[Any]) -> None:
-        self.reader = reader
-        self.estimator = estimator
-        self._remembered = (-1, -1)
-
-    def serve(self, messages: MessageSet) -> Served:
-        """Return the estimate of one set of messages.
-
-        Raises:
-            FrameError: If the images cannot be used.
-            CalibrationError: If a camera_info cannot be used.
-            ModelError: If the network fails, or has no metric scale.
-        """
-        start = time.perf_counter()
-        frame = self.reader.frame_from(messages)
-        remembered = (messages.epoch, self.reader.calibrations)
-        if remembered != self._remembered:
-            self.estimator.reset()
-            self._remembered = remembered
-        estimate = self.estimator.estimate(frame)
-        return Served(messages, frame, estimate, (time.perf_counter() - start) * 1e3)
-
-    @property
-    def epoch(self) -> tuple[int, int]:
-        """Changes when nothing of earlier frames may be remembered."""
-        return self._remembered
-
-
-def cause_of(error: Exception) -> str:
-    """Return the name under which the node counts a frame that failed with `error`."""
-    if isinstance(error, FrameError):
-        return error.cause
-    if isinstance(error, CalibrationError):
-        return 'calibration'
-    return 'not_metric' if isinstance(error, NotMetricError) else 'inference'
 
 
 def evaluate_unit(unit: Unit, report: Report) -> dict[str, Any]:
@@ -119,13 +53,17 @@ def evaluate_unit(unit: Unit, report: Report) -> dict[str, Any]:
             outcome = journal.outcome
         table = columns_of(journal.replay())
     drops = {**table['drops'], **outcome.pop('pairing_drops', {})}
+    judged = table['columns'].get(f'{ONLINE}/scale', [])
+    without = len(table['stamps_ns']) - sum(math.isfinite(value) for value in judged)
+    if without and unit.truth.kind != 'none':
+        drops['served without truth'] = without
     latencies = table['columns'].get(f'{ONLINE}/latency_ms', [])
     frames_out = len(table['stamps_ns'])
     frames_in = frames_out + sum(table['drops'].values())
     totals = {
         f'{ONLINE}/drop_rate': 1.0 - frames_out / frames_in if frames_in else math.nan,
         f'{ONLINE}/live_drop_rate': simulated_drop_rate(table['stamps_ns'], latencies),
-        **outcome.pop('totals', {}),
+        **{k: math.nan if v is None else v for k, v in outcome.pop('totals', {}).items()},
     }
     return {
         'model': unit.model.label,
@@ -145,53 +83,66 @@ def evaluate_unit(unit: Unit, report: Report) -> dict[str, Any]:
 
 
 def _evaluate(unit: Unit, journal: Journal, report: Report) -> dict[str, Any]:
-    settings = unit.model.settings(compressed=unit.camera.compressed)
-    drops = DropCounter()
-    with Recording(unit.bag) as recording, open_estimator(settings) as estimator:
-        tree = tree_from_recording(recording)
-        truth = TruthSource(unit.truth, tree, tolerance_ns=round(unit.truth_tolerance_ms * 1e6))
-        inputs = OfflineInputs(recording, unit.camera, settings, truth, drops)
-        server = Server(reader_of(unit.camera, settings), estimator)
-        work = _Work(unit, journal, server, truth, tree, drops)
+    video = None
+    if VIDEO in unit.options.alignments:
+        with Session(unit) as session:
+            video = _video_alignment(unit, session, report)
+    with Session(unit) as session:
+        work = _Work(unit, journal, session, video)
         status = 'complete'
-        for index, messages in enumerate(inputs.sets(unit.span)):
+        for index, messages in enumerate(session.sets()):
             if report.should_stop():
                 work.suspend()
                 status = 'partial'
                 break
             work.take(index, messages)
             report.progress(index + 1, unit.expected)
-        pairing_drops = {'unpaired': inputs.pairing.sync_failures, **work.uncounted(drops)}
+        counts = session.drops.counts
+        pairing_drops = {
+            'unpaired': session.inputs.pairing.sync_failures,
+            **{cause: counts[cause] for cause in ('zero_stamp', 'no_camera_info')},
+        }
         return {
             'calibration': work.calibration,
             'truth': {'kind': unit.truth.kind, 'topic': ', '.join(unit.truth.topics)},
-            'backend': estimator.backend.description,
+            'backend': session.server.estimator.backend.description,
             'status': status,
             'error': None,
-            'warnings': [*recording.warnings, *work.warnings()],
+            'warnings': [*session.recording.warnings, *work.warnings()],
             'pairing_drops': {cause: n for cause, n in pairing_drops.items() if n},
             'totals': work.totals(),
         }
+
+
+def _video_alignment(unit: Unit, session: Session, report: Report) -> Alignment:
+    """Return the one alignment of all frames, which takes a pass of its own."""
+    options, found = unit.options, VideoFit()
+    for messages in session.sets():
+        if report.should_stop():
+            break
+        try:
+            served = session.server.serve(messages)
+            truth = session.truth_of(served)
+        except (FrameError, CalibrationError, ModelError):
+            continue
+        if truth is not None:
+            mask = truth_mask(
+                truth.depth, min_m=options.min_m, max_m=options.max_m, crop=options.crop
+            )
+            found.add(served.estimate.depth, truth.depth, mask)
+    return found.fit(options.max_m, options.min_m if options.clamp else 0.0)
 
 
 class _Work:
     """The state of one unit while its frames pass."""
 
     def __init__(
-        self,
-        unit: Unit,
-        journal: Journal,
-        server: Server,
-        truth: TruthSource,
-        tree: TransformTree | None,
-        drops: DropCounter,
+        self, unit: Unit, journal: Journal, session: Session, video: Alignment | None
     ) -> None:
         self._unit = unit
         self._journal = journal
-        self._server = server
-        self._truth = truth
-        self._tree = tree
-        self._drops = drops
+        self._session = session
+        self._video = video
         self._missing_truth: dict[str, str] = {}
         self._missing_poses = ''
         self._temporal = TemporalMeasures() if 'time' in unit.options.groups else None
@@ -213,9 +164,8 @@ class _Work:
         """
         if not self._journal.records:
             return 0
-        smoothed = self._server.estimator.settings.filters__temporal_weight > 0.0
         state = _read_state(self._state_file, self._journal.records) if self._temporal else {}
-        if smoothed or state is None:
+        if self._session.remembers or state is None:
             self._journal.restart()
             return 0
         if self._temporal is not None:
@@ -238,17 +188,16 @@ class _Work:
                 self._calibrate(messages)
             return
         try:
-            served = self._server.serve(messages)
+            served = self._session.server.serve(messages)
         except (FrameError, CalibrationError, ModelError) as error:
             cause = cause_of(error)
-            self._drops.drop(cause, str(error))
+            self._session.drops.drop(cause, str(error))
             self._journal.append(FrameRecord(index, messages.stamp_ns, drop=cause))
             return
-        rig = served.frame.rig if isinstance(served.frame, StereoFrame) else None
         if not self.calibration:
-            self.calibration = camera_facts(served.frame.camera, rig)
+            self.calibration = camera_facts(served.frame.camera, served.rig)
         start = time.perf_counter()
-        verdict = self._verdict(served, rig)
+        verdict = self._verdict(served)
         metrics_ms = (time.perf_counter() - start) * 1e3
         verdict.add(ONLINE, {**_speed_of(served), 'metrics_ms': metrics_ms})
         self._journal.append(
@@ -257,16 +206,20 @@ class _Work:
 
     def _calibrate(self, messages: MessageSet) -> None:
         try:
-            frame = self._server.reader.frame_from(messages)
+            frame = self._session.server.reader.frame_from(messages)
         except (FrameError, CalibrationError):
             return
         rig = frame.rig if isinstance(frame, StereoFrame) else None
         self.calibration = camera_facts(frame.camera, rig)
 
-    def _verdict(self, served: Served, rig: StereoRig | None) -> Verdict:
+    def _verdict(self, served: Served) -> Verdict:
         estimate, options = served.estimate, self._unit.options
-        truth = self._truth_of(served, rig)
-        verdict = Verdict() if truth is None else judge(estimate, truth, options, rig)
+        truth = self._truth_of(served)
+        verdict = (
+            Verdict()
+            if truth is None
+            else judge(estimate, truth, options, served.rig, self._video)
+        )
         verdict.add(ONLINE, {'valid_share': float(estimate.valid.mean())})
         if truth is not None:
             scale = _scale_to_truth(estimate, truth, options.min_m, options.max_m, options.crop)
@@ -275,21 +228,16 @@ class _Work:
             verdict.add(ONLINE, self._over_time(served, truth))
         return verdict
 
-    def _truth_of(self, served: Served, rig: StereoRig | None) -> Truth | None:
-        frame = served.frame
+    def _truth_of(self, served: Served) -> Truth | None:
         try:
-            truth = self._truth.truth_at(frame.stamp_ns, frame.camera, frame.frame_id, rig)
+            return self._session.truth_of(served)
         except (FrameError, CalibrationError) as error:
             self._missing_truth.setdefault(cause_of(error), str(error))
-            self._drops.count(f'truth: {cause_of(error)}')
             return None
-        if truth is None and self._unit.truth.kind != 'none':
-            self._drops.count('truth: none within the tolerance')
-        return truth
 
     def _over_time(self, served: Served, truth: Truth | None) -> dict[str, float]:
         assert self._temporal is not None
-        epoch = self._server.epoch
+        epoch = self._session.server.epoch
         if self._epoch is not None and epoch != self._epoch:
             self._temporal.reset()
         self._epoch = epoch
@@ -304,11 +252,11 @@ class _Work:
         )
 
     def _pose(self, frame: MonoFrame | StereoFrame) -> Any:
-        if self._tree is None or not self._tree.has_dynamic:
+        if self._session.tree is None or not self._session.tree.has_dynamic:
             return None
         try:
-            root = self._tree.root_of(frame.frame_id)
-            return self._tree.lookup(root, frame.frame_id, frame.stamp_ns)
+            root = self._session.tree.root_of(frame.frame_id)
+            return self._session.tree.lookup(root, frame.frame_id, frame.stamp_ns)
         except FrameError as error:
             self._missing_poses = self._missing_poses or str(error)
             return None
@@ -324,23 +272,15 @@ class _Work:
             f'{ONLINE}/scale_jitter': self._temporal.scale_jitter(),
         }
 
-    def uncounted(self, drops: DropCounter) -> Mapping[str, int]:
-        """Return the drops that the journal does not hold, by cause."""
-        return {
-            cause: count
-            for cause, count in drops.counts.items()
-            if cause.startswith('truth: ') or cause in {'zero_stamp', 'no_camera_info'}
-        }
-
     def warnings(self) -> Iterator[str]:
         """Yield what the reader of the report should know."""
-        for cause, reason in self._drops.reasons.items():
+        for cause, reason in self._session.drops.reasons.items():
             yield f'frames dropped ({cause}), e.g.: {reason}'
         for cause, reason in self._missing_truth.items():
             yield f'frames without truth ({cause}), e.g.: {reason}'
         if self._missing_poses:
             yield f'frames without a pose of the camera, e.g.: {self._missing_poses}'
-        yield from self._drops.warnings.values()
+        yield from self._session.drops.warnings.values()
 
 
 def _read_state(path: Path, records: int) -> dict[str, Any] | None:

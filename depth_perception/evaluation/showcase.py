@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 import math
 from typing import Any
 
 from depth_perception.core.estimate import DepthEstimate
-from depth_perception.core.frame import StereoFrame
 from depth_perception.errors import CalibrationError, DepthPerceptionError, FrameError
-from depth_perception.evaluation.bags import Recording
-from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
 from depth_perception.evaluation.report_pictures import frame_pictures
-from depth_perception.evaluation.runner import Served, Server
-from depth_perception.evaluation.transforms import tree_from_recording
-from depth_perception.evaluation.truth import Truth, TruthSource
+from depth_perception.evaluation.session import Served, Session
+from depth_perception.evaluation.truth import Truth
 from depth_perception.evaluation.units import Unit
-from depth_perception.inference.estimator import open_estimator
 from depth_perception.inference.images import pixels_in
+from depth_perception.messages.frames import MessageSet
 import numpy as np
 
 RANKING = ('online/abs_rel', 'online/epe_px', 'online/valid_share')
@@ -182,22 +177,11 @@ def _served(unit: Unit, stamps_ns: Sequence[int]) -> Iterator[tuple[Served, Trut
 
     A recording whose clock jumped back may have a stamp twice: the first one is shown.
     """
-    settings = unit.model.settings(compressed=unit.camera.compressed)
-    warm_up = WARM_UP if settings.filters__temporal_weight > 0.0 else 0
     wanted = set(stamps_ns)
-    with ExitStack() as stack:
-        recording = stack.enter_context(Recording(unit.bag))
-        estimator = open_estimator(settings)
-        stack.callback(estimator.close)
-        source = TruthSource(
-            unit.truth,
-            tree_from_recording(recording),
-            tolerance_ns=round(unit.truth_tolerance_ms * 1e6),
-        )
-        inputs = OfflineInputs(recording, unit.camera, settings, source, DropCounter())
-        server = Server(reader_of(unit.camera, settings), estimator)
-        before: list[Any] = []
-        for messages in inputs.sets(unit.span):
+    with Session(unit) as session:
+        warm_up = WARM_UP if session.remembers else 0
+        before: list[MessageSet] = []
+        for messages in session.sets():
             if not wanted:
                 return
             if messages.stamp_ns not in wanted:
@@ -206,18 +190,16 @@ def _served(unit: Unit, stamps_ns: Sequence[int]) -> Iterator[tuple[Served, Trut
             wanted.discard(messages.stamp_ns)
             try:
                 for earlier in before:
-                    server.serve(earlier)
-                served = server.serve(messages)
+                    session.server.serve(earlier)
+                served = session.server.serve(messages)
             except DepthPerceptionError:
                 continue
-            yield served, _truth(source, served)
+            yield served, _truth(session, served)
 
 
-def _truth(source: TruthSource, served: Served) -> Truth | None:
-    frame = served.frame
-    rig = frame.rig if isinstance(frame, StereoFrame) else None
+def _truth(session: Session, served: Served) -> Truth | None:
     try:
-        truth = source.truth_at(frame.stamp_ns, frame.camera, frame.frame_id, rig)
+        truth = session.truth_of(served)
     except (FrameError, CalibrationError):
         return None
     return truth if truth is not None and np.isfinite(truth.depth).any() else None

@@ -3,7 +3,7 @@
 from depth_perception.evaluation.bag_writer import METADATA_VERSION
 from depth_perception.evaluation.bags import Recording, typestore
 from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
-from depth_perception.evaluation.runner import Server
+from depth_perception.evaluation.session import Server
 from depth_perception.evaluation.streams import find_cameras, TruthStreams
 from depth_perception.evaluation.truth import TruthSource
 from depth_perception.evaluation.units import Span

@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.types import AnyArray, DepthMap, Mask
 from depth_perception.errors import SettingsError
+from depth_perception.evaluation.measures.exact import dot
 from depth_perception.evaluation.measures.masks import counted, row_blocks
 from depth_perception.evaluation.measures.medians import median_of, weighted_median_of
 import numpy as np
@@ -253,7 +254,7 @@ def _line_sums(depth: DepthMap, truth: DepthMap, mask: Mask, *, inverse: bool) -
         x, w = block.predicted, block.truth
         if inverse:
             x, w = 1.0 / x, 1.0 / w
-        sums += (x.size, x.sum(), w.sum(), np.dot(x, x), np.dot(x, w))
+        sums += (x.size, x.sum(), w.sum(), dot(x, x), dot(x, w))
     return [float(value) for value in sums]
 
 

@@ -22,6 +22,7 @@ import math
 
 from depth_perception.core.types import DepthMap, Mask
 from depth_perception.errors import SettingsError
+from depth_perception.evaluation.measures.exact import dot
 from depth_perception.evaluation.measures.masks import counted
 from depth_perception.evaluation.measures.medians import median_of
 import numpy as np
@@ -125,13 +126,13 @@ def _add(
     inverse = difference / (y * g)
     sums += (
         relative.sum(),
-        np.dot(relative, off),
-        np.dot(off, off),
-        np.dot(log_offset, log_offset),
+        dot(relative, off),
+        dot(off, off),
+        dot(log_offset, log_offset),
         np.abs(log_ratio).sum(),
         log_offset.sum(),
         *(np.count_nonzero(worse < limit) for limit in _RATIOS),
-        np.dot(inverse, inverse),
+        dot(inverse, inverse),
         off.sum(),
     )
     return relative

@@ -122,7 +122,7 @@ def _least_squares(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], fl
     """Return (normal, offset) of the plane with the least squared distances."""
     centre = points.mean(axis=0)
     off = points - centre
-    _, vectors = np.linalg.eigh(off.T @ off)
+    _, vectors = np.linalg.eigh((off[:, :, None] * off[:, None, :]).sum(axis=0))
     normal = vectors[:, 0]
     return _towards(normal, float(normal @ centre))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.types import AnyArray, DepthMap, Mask, Pixels
+from depth_perception.evaluation.measures.exact import dot
 from depth_perception.evaluation.measures.masks import row_blocks
 from depth_perception.evaluation.pictures import opencv
 import numpy as np
@@ -173,7 +174,7 @@ def opw_m(
     both = np.isfinite(off) & ((where >= 0.0) & (where <= last)).all(axis=2)
     weight = np.exp(-_OPW_SHARPNESS * np.square(colour_off[both].astype(np.float64)))
     total = float(weight.sum())
-    return float(np.dot(weight, off[both])) / total if total > 0.0 else NAN
+    return dot(weight, off[both]) / total if total > 0.0 else NAN
 
 
 def _positive(depth: AnyArray) -> NDArray[np.float32]:
