@@ -25,6 +25,8 @@ from depth_perception.evaluation.truth import Truth
 import numpy as np
 
 ONLINE, VIDEO = 'online', 'lsq_disp_video'
+DETAILS = ('structure', 'cloud')
+"""Groups that cost much: of long runs, only some frames have them."""
 GROUPS = ('depth', 'range', 'disparity', 'sigma', 'structure', 'cloud', 'time')
 DEFAULT_EDGES_M = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 

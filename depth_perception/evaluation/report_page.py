@@ -121,7 +121,7 @@ def _headline(summaries: Sequence[Summary]) -> str:
         return ''
     frames = ', '.join(f'{summary.model}: {summary.frames} frames' for summary in summaries)
     lead = 'As published (online)' if len(summaries) == 1 else 'The best, as published (online)'
-    return page.tiles(f'{lead}; {frames}', items[:_MOST_TILES])
+    return page.section('At a glance', page.tiles(f'{lead}; {frames}', items[:_MOST_TILES]))
 
 
 def _tile(summaries: Sequence[Summary], name: str) -> Tile | None:

@@ -10,8 +10,8 @@ REPORT_STYLE = """
 --bad:#ff8a7a;--good:#7fd6a4}}
 section>h3{font-size:17px;color:var(--ink);margin:34px 0 4px}
 h4{font-size:14px;margin:22px 0 4px}
-nav{margin:0 0 24px;font-size:15px}
-nav a{margin-right:18px;color:var(--second);white-space:nowrap}
+nav{margin:0 0 24px;font-size:15px;display:flex;flex-wrap:wrap;gap:4px 18px}
+nav a{color:var(--second)}
 a:focus-visible,summary:focus-visible{outline:2px solid var(--second);outline-offset:2px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(480px,100%),1fr));gap:20px;
 margin:18px 0}
@@ -45,6 +45,7 @@ td.best small{color:inherit}
 td.text,th.text{text-align:left;overflow-wrap:anywhere}
 .chip{display:inline-block;font:600 12px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
 border:1px solid var(--line);border-radius:6px;padding:0 7px;background:var(--card)}
+.failed,.passed{white-space:nowrap}
 .failed{color:var(--bad);font-weight:600}.passed{color:var(--good);font-weight:600}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 details{margin:12px 0}

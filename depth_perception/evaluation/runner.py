@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 import math
 from pathlib import Path
 import time
@@ -11,7 +12,14 @@ from typing import Any, Protocol
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.errors import CalibrationError, FrameError, ModelError
-from depth_perception.evaluation.judge import camera_facts, judge, ONLINE, Verdict, VIDEO
+from depth_perception.evaluation.judge import (
+    camera_facts,
+    DETAILS,
+    judge,
+    ONLINE,
+    Verdict,
+    VIDEO,
+)
 from depth_perception.evaluation.measures.alignment import Alignment, VideoFit
 from depth_perception.evaluation.measures.masks import truth_mask
 from depth_perception.evaluation.measures.temporal import TemporalMeasures
@@ -197,7 +205,7 @@ class _Work:
         if not self.calibration:
             self.calibration = camera_facts(served.frame.camera, served.rig)
         start = time.perf_counter()
-        verdict = self._verdict(served)
+        verdict = self._verdict(served, index)
         metrics_ms = (time.perf_counter() - start) * 1e3
         verdict.add(ONLINE, {**_speed_of(served), 'metrics_ms': metrics_ms})
         self._journal.append(
@@ -212,8 +220,12 @@ class _Work:
         rig = frame.rig if isinstance(frame, StereoFrame) else None
         self.calibration = camera_facts(frame.camera, rig)
 
-    def _verdict(self, served: Served) -> Verdict:
+    def _verdict(self, served: Served, index: int) -> Verdict:
         estimate, options = served.estimate, self._unit.options
+        every = self._unit.detail_every
+        if index % every:
+            kept = tuple(group for group in options.groups if group not in DETAILS)
+            options = replace(options, groups=kept)
         truth = self._truth_of(served)
         verdict = (
             Verdict()
@@ -225,7 +237,8 @@ class _Work:
             scale = _scale_to_truth(estimate, truth, options.min_m, options.max_m, options.crop)
             verdict.add(ONLINE, {'scale': scale})
         if self._temporal is not None:
-            verdict.add(ONLINE, self._over_time(served, truth))
+            in_pair = every == 1 or index % every in {0, every - 1}
+            verdict.add(ONLINE, self._over_time(served, truth, in_pair=in_pair))
         return verdict
 
     def _truth_of(self, served: Served) -> Truth | None:
@@ -235,7 +248,10 @@ class _Work:
             self._missing_truth.setdefault(cause_of(error), str(error))
             return None
 
-    def _over_time(self, served: Served, truth: Truth | None) -> dict[str, float]:
+    def _over_time(
+        self, served: Served, truth: Truth | None, *, in_pair: bool
+    ) -> dict[str, float]:
+        """Return how the frame agrees with the one before, where it is one of a pair to judge."""
         assert self._temporal is not None
         epoch = self._session.server.epoch
         if self._epoch is not None and epoch != self._epoch:
@@ -246,8 +262,8 @@ class _Work:
             served.estimate.depth,
             frame.stamp_ns,
             frame.camera,
-            world_from_camera=self._pose(frame),
-            image_grey=pixels_in('grey', frame.image),
+            world_from_camera=self._pose(frame) if in_pair else None,
+            image_grey=pixels_in('grey', frame.image) if in_pair else None,
             truth=None if truth is None else truth.depth,
         )
 

@@ -19,6 +19,7 @@ from depth_perception.inference.estimator import AUTO_MONO, AUTO_STEREO
 from depth_perception.parameters import MonoSettings, StereoSettings
 from depth_perception.settings import declarations_of, settings_with
 
+DETAILED_FRAMES = 200
 _LABEL = re.compile(r'[A-Za-z0-9][\w.+-]{0,63}')
 
 
@@ -188,6 +189,14 @@ class Unit:
     expected: int = 0
 
     @property
+    def detail_every(self) -> int:
+        """Which frames get the costly figures of structure, clouds and stability: every n-th.
+
+        They are told for DETAILED_FRAMES frames at least, evenly spread; for all of a short run.
+        """
+        return max(1, self.expected // DETAILED_FRAMES)
+
+    @property
     def key(self) -> str:
         """What the records depend on: equal for equal work, wherever the files lie."""
         parts = asdict(replace(self, bag=Path(), journal=Path(), bag_name='', expected=0))
@@ -195,5 +204,6 @@ class Unit:
             del parts[gone]
         parts['model'].pop('label')
         parts['version'] = depth_perception.__version__
+        parts['detail_every'] = self.detail_every
         text = json.dumps(plain(parts), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
