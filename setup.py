@@ -49,7 +49,11 @@ setup(
     data_files=data_files(),
     python_requires='>=3.10',
     install_requires=INSTALL_REQUIRES,
-    extras_require={'full': FULL, 'cluster': [*FULL, *CLUSTER], 'test': ['pytest', 'hypothesis', *FULL]},
+    extras_require={
+        'full': FULL,
+        'cluster': [*FULL, *CLUSTER],
+        'test': ['pytest', 'hypothesis', *FULL],
+    },
     zip_safe=False,
     entry_points={
         'console_scripts': [

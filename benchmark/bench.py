@@ -14,6 +14,7 @@ from typing import Any
 
 import bench_cloud
 import bench_compressed
+import bench_evaluation
 import bench_node
 
 
@@ -25,6 +26,7 @@ def main() -> None:
         'overhead': bench_node.overhead,
         'overload': bench_node.overload,
         'memory': bench_node.memory,
+        'evaluation': bench_evaluation.measure,
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--json', type=Path, help='store the figures in this file')

@@ -25,9 +25,9 @@ from depth_perception.evaluation.units import choose_models, Span
 GATE_FAILED = 1
 SOME_FAILED = 3
 INTERRUPTED = 130
-EPILOG = """exit codes: 0 done; 1 a gate of --fail-if fails; 2 nothing could be evaluated, or an option
-is wrong; 3 done, but some bags or runs failed (the report has the others); 130 after ctrl-C (what
-was done is in the report, and the same command carries on)"""
+EPILOG = """exit codes: 0 done; 1 a gate of --fail-if fails; 2 nothing could be evaluated, or an
+option is wrong; 3 done, but some bags or runs failed (the report has the others); 130 after ctrl-C
+(what was done is in the report, and the same command carries on)"""
 TABLE = (
     'online/abs_rel', 'online/rmse_m', 'online/delta1', 'online/coverage', 'online/epe_px',
     'online/bad_2_pct', 'online/d1_pct', 'online/within_1_sigma', 'online/ause_abs_rel',
@@ -116,6 +116,14 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
         default=','.join(GROUPS),
         metavar='NAME[,NAME...]',
         help='figures to compute; fewer are faster; default: %(default)s',
+    )
+    group.add_argument(
+        '--detail-every',
+        type=int,
+        default=0,
+        metavar='N',
+        help='compute what costs much (sigma, structure, clouds, stability) for every N-th frame; '
+        'default: for 100 frames of a run or more, and for all of a run below 200',
     )
     group.add_argument(
         '--truth-tolerance',
@@ -215,7 +223,13 @@ def request_from(arguments: argparse.Namespace) -> Request:
             arguments.truth,
         ),
         options=replace(options, **changed),
-        span=Span(arguments.start, arguments.duration, arguments.every, arguments.limit),
+        span=Span(
+            arguments.start,
+            arguments.duration,
+            arguments.every,
+            arguments.limit,
+            arguments.detail_every,
+        ),
         truth_tolerance_ms=arguments.truth_tolerance,
     )
 

@@ -214,6 +214,7 @@ def _options(request: Request, means: Means) -> dict[str, Any]:
             'duration_s': span.duration_s,
             'every': span.every,
             'limit': span.limit,
+            'detail_every': span.detail_every,
             'workers': means.workers,
             'scheduler': means.scheduler,
         }

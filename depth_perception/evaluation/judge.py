@@ -25,8 +25,6 @@ from depth_perception.evaluation.truth import Truth
 import numpy as np
 
 ONLINE, VIDEO = 'online', 'lsq_disp_video'
-DETAILS = ('structure', 'cloud')
-"""Groups that cost much: of long runs, only some frames have them."""
 GROUPS = ('depth', 'range', 'disparity', 'sigma', 'structure', 'cloud', 'time')
 DEFAULT_EDGES_M = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
@@ -44,6 +42,8 @@ class JudgeOptions:
         clamp: Clamp predictions to [min_m, max_m], as the protocols of KITTI and NYU do.
         range_edges_m: Bounds of the bins of range [m]; the last bin is open.
         groups: Which figures are computed, of GROUPS.
+        detailed: Whether to compute those too that cost much: of sigma, of structure, of clouds,
+            and of the nearest obstacle.
 
     Raises:
         SettingsError: If something is unknown, or the range is empty.
@@ -57,6 +57,7 @@ class JudgeOptions:
     clamp: bool = False
     range_edges_m: tuple[float, ...] = DEFAULT_EDGES_M
     groups: tuple[str, ...] = field(default=GROUPS)
+    detailed: bool = True
 
     def __post_init__(self) -> None:
         for what, given, known in (
@@ -158,6 +159,9 @@ def _judge_depth(
         verdict.add(label, depth_measures(depth, truth.depth, mask))
     if 'range' in groups:
         verdict.add_sums(label, range_sums(depth, truth.depth, mask, options.range_edges_m))
+    if not options.detailed:
+        return
+    if 'range' in groups:
         error_m = obstacle_range_error_m(depth, truth.depth, mask, estimate.camera)
         verdict.add(label, {'obstacle_range_error_m': error_m})
     if 'sigma' in groups:

@@ -2,9 +2,9 @@
 
 STYLE = """
 :root{--page:#fbfbf9;--card:#fff;--ink:#1c1f23;--soft:#626a73;--line:#e2e4e3;--accent:#b3261e;
---second:#2f6db5;--note:#fff6e0;--best:#e6f4ea}
+--second:#2f6db5;--note:#fff6e0}
 @media(prefers-color-scheme:dark){:root{--page:#14161a;--card:#1c1f24;--ink:#e7e9ec;
---soft:#9aa3ad;--line:#31363d;--accent:#ff8a7a;--second:#7db4f5;--note:#2c2718;--best:#1d3a27}}
+--soft:#9aa3ad;--line:#31363d;--accent:#ff8a7a;--second:#7db4f5;--note:#2c2718}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
@@ -50,32 +50,5 @@ thead th{font-size:13px;color:var(--soft);font-weight:600;vertical-align:bottom}
 .chart .rule{stroke:var(--line)}
 .line0{stroke:var(--accent)}.line1{stroke:var(--second)}
 .chart .name0{fill:var(--accent)}.chart .name1{fill:var(--second)}
-.label{font-size:17px;color:var(--ink);margin:30px 0 6px}
-.figures tbody tr:hover{background:var(--card)}
-.figures .group th{font-weight:600;color:var(--soft);font-size:13px;padding-top:18px}
-.figures th code{color:var(--soft);margin-left:10px;font-size:12px}
-.figures td i{display:block;font-style:normal;font-size:12px;color:var(--soft)}
-.figures .best{font-weight:700;background:var(--best)}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:26px 22px}
-@media(max-width:520px){.plots{grid-template-columns:1fr}}
-.plot{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
-.plot svg{width:100%;height:auto;display:block}
-.plot .legend svg{width:26px;display:inline-block;margin-right:6px}
-.plot text{font-size:12px;fill:var(--soft)}
-.plot .rule{stroke:var(--line)}.plot .axis{stroke:var(--soft)}
-.plot figcaption{color:var(--soft);font-size:13px}
-.plot polyline,.plot line{fill:none;stroke-width:2;stroke-linejoin:round}
-.plot .rule,.plot .axis{stroke-width:1}
-.plot rect{fill-opacity:.72}
-.dashed{stroke-dasharray:7 5}.dotted{stroke-dasharray:2 4}
-.legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px;margin:6px 0 4px;max-width:none}
-.legend span{display:inline-flex;align-items:center}
-.shots{display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:16px 14px;
-margin:10px 0 20px}
-.s0{stroke:#0072b2}.s1{stroke:#d55e00}.s2{stroke:#009e73}.s3{stroke:#cc79a7}
-.s4{stroke:#b58900}.s5{stroke:#56b4e9}.s6{stroke:#7b5ea7}.s7{stroke:var(--soft)}
-.f0,.plot .t0{fill:#0072b2}.f1,.plot .t1{fill:#d55e00}.f2,.plot .t2{fill:#009e73}
-.f3,.plot .t3{fill:#cc79a7}.f4,.plot .t4{fill:#b58900}.f5,.plot .t5{fill:#56b4e9}
-.f6,.plot .t6{fill:#7b5ea7}.f7,.plot .t7{fill:var(--soft)}
 code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 """

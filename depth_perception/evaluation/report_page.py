@@ -52,13 +52,10 @@ _HEADLINES = (
     'delta1',
     'bad_2_pct',
     'coverage',
-    'valid_share',
     'within_1_sigma',
-    'ause_abs_rel',
     'latency_ms',
 )
-_MOST_TILES = 6
-_SHARES = frozenset({'abs_rel', 'delta1', 'coverage', 'valid_share', 'within_1_sigma'})
+_SHARES = frozenset({'abs_rel', 'delta1', 'coverage', 'within_1_sigma'})
 
 
 def html_of(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
@@ -71,7 +68,7 @@ def html_of(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
     summaries = summaries_of(report)
     sections = [
         ('gates', 'Gates', _gates(report)),
-        ('models', 'Models side by side', _models(summaries)),
+        ('models', 'Models side by side' if len(summaries) > 1 else 'Figures', _models(summaries)),
         ('range', 'Where it is right', _accuracy(report, summaries)),
         ('sigma', 'Can the error bar be trusted?', _sigma(summaries)),
         ('frames', 'Frames to look at', frames_to_look_at(report, pictures)),
@@ -119,9 +116,9 @@ def _headline(summaries: Sequence[Summary]) -> str:
     items = [tile for name in _HEADLINES if (tile := _tile(summaries, name)) is not None]
     if not items:
         return ''
-    frames = ', '.join(f'{summary.model}: {summary.frames} frames' for summary in summaries)
-    lead = 'As published (online)' if len(summaries) == 1 else 'The best, as published (online)'
-    return page.section('At a glance', page.tiles(f'{lead}; {frames}', items[:_MOST_TILES]))
+    one = f'As published (online), {summaries[0].frames} frames'
+    lead = one if len(summaries) == 1 else 'The best model of each figure, as published (online)'
+    return page.section('At a glance', page.tiles(lead, items))
 
 
 def _tile(summaries: Sequence[Summary], name: str) -> Tile | None:

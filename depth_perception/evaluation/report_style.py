@@ -13,7 +13,7 @@ h4{font-size:14px;margin:22px 0 4px}
 nav{margin:0 0 24px;font-size:15px;display:flex;flex-wrap:wrap;gap:4px 18px}
 nav a{color:var(--second)}
 a:focus-visible,summary:focus-visible{outline:2px solid var(--second);outline-offset:2px}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(480px,100%),1fr));gap:20px;
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(480px,100%),1fr));gap:20px;
 margin:18px 0}
 .chart-card{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:14px 16px 10px;max-width:none;min-width:0}
@@ -34,6 +34,7 @@ polyline.dashed{stroke-dasharray:8 4}
 font-size:13px}
 .keys li{display:flex;align-items:center;gap:6px;overflow-wrap:anywhere;min-width:0}
 .keys svg{flex:none}
+table.models{width:auto;min-width:min(100%,620px)}
 table.models td{white-space:nowrap;vertical-align:top}
 table.models td small,table.models th small{display:block;color:var(--soft);font-size:12px;
 font-weight:400}

@@ -14,7 +14,6 @@ from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.errors import CalibrationError, FrameError, ModelError
 from depth_perception.evaluation.judge import (
     camera_facts,
-    DETAILS,
     judge,
     ONLINE,
     Verdict,
@@ -223,9 +222,7 @@ class _Work:
     def _verdict(self, served: Served, index: int) -> Verdict:
         estimate, options = served.estimate, self._unit.options
         every = self._unit.detail_every
-        if index % every:
-            kept = tuple(group for group in options.groups if group not in DETAILS)
-            options = replace(options, groups=kept)
+        options = replace(options, detailed=index % every == 0)
         truth = self._truth_of(served)
         verdict = (
             Verdict()

@@ -19,7 +19,8 @@ from depth_perception.inference.estimator import AUTO_MONO, AUTO_STEREO
 from depth_perception.parameters import MonoSettings, StereoSettings
 from depth_perception.settings import declarations_of, settings_with
 
-DETAILED_FRAMES = 200
+DETAILED_FRAMES = 100
+"""So many frames of a run have the costly figures, evenly spread; all of a short run."""
 _LABEL = re.compile(r'[A-Za-z0-9][\w.+-]{0,63}')
 
 
@@ -142,20 +143,26 @@ class Span:
         duration_s: Length [s]; infinite: up to the end.
         every: Only every n-th complete set of inputs.
         limit: At most so many sets; 0: all.
+        detail_every: The figures that cost much (sigma, structure, clouds, stability) are
+            computed for every n-th of these sets; 0: for DETAILED_FRAMES of a run or more.
     """
 
     start_s: float = 0.0
     duration_s: float = float('inf')
     every: int = 1
     limit: int = 0
+    detail_every: int = 0
 
     def __post_init__(self) -> None:
         if not (self.start_s >= 0.0 and self.duration_s > 0.0):
             raise SettingsError(
                 f'start {self.start_s:g} s and duration {self.duration_s:g} s select nothing'
             )
-        if self.every < 1 or self.limit < 0:
-            raise SettingsError(f'--every is {self.every} and --limit {self.limit}; wanted >= 1')
+        if self.every < 1 or self.limit < 0 or self.detail_every < 0:
+            raise SettingsError(
+                f'--every is {self.every}, --limit {self.limit} and --detail-every '
+                f'{self.detail_every}; wanted 1 or more'
+            )
 
 
 @dataclass(frozen=True)
@@ -190,11 +197,8 @@ class Unit:
 
     @property
     def detail_every(self) -> int:
-        """Which frames get the costly figures of structure, clouds and stability: every n-th.
-
-        They are told for DETAILED_FRAMES frames at least, evenly spread; for all of a short run.
-        """
-        return max(1, self.expected // DETAILED_FRAMES)
+        """Every how many frames the costly figures are computed; see `Span.detail_every`."""
+        return self.span.detail_every or max(1, self.expected // DETAILED_FRAMES)
 
     @property
     def key(self) -> str:

@@ -176,6 +176,19 @@ def test_groups_of_figures_can_be_left_out(bag, unit_of):
     assert not {'ause_abs_rel', 'epe_px', 'ssim', 'chamfer_m', 'tae_pct'} & names
 
 
+def test_costly_figures_are_computed_for_some_frames(bag, unit_of):
+    run = evaluate_unit(unit_of(bag, span=Span(detail_every=3)), Patience())
+    told = {
+        name: [i for i, v in enumerate(run['columns'][f'online/{name}']) if math.isfinite(v)]
+        for name in ('abs_rel', 'ause_abs_rel', 'ssim', 'chamfer_m', 'tae_pct')
+    }
+    assert told['abs_rel'] == [0, 1, 2, 3, 4, 5]
+    assert told['ause_abs_rel'] == told['ssim'] == told['chamfer_m'] == [0, 3]
+    assert told['tae_pct'] == [3]
+    assert unit_of(bag).detail_every == 1
+    assert replace(unit_of(bag), expected=2000).detail_every == 20
+
+
 def test_caps_apply_to_the_truth(bag, unit_of, evaluation_bags):
     depth = evaluation_bags.view(0).depth
     options = JudgeOptions(max_m=float(np.median(depth)), range_edges_m=(0.0, 1.2, 1.5, 1.7))

@@ -203,15 +203,18 @@ def _crps_m(claims: Claims, quotient: _Values) -> float:
 def _centred_ranks(rising_values: _Values) -> _Values:
     """Return the ranks of (N,) rising values, equal ones sharing their mean, less their mean."""
     size = rising_values.size
-    starts = np.flatnonzero(np.diff(rising_values, prepend=-1.0))
-    counts = np.diff(starts, append=size)
-    return np.repeat(starts + 0.5 * (counts - size), counts)
+    starts = np.flatnonzero(rising_values[1:] != rising_values[:-1]) + 1
+    if starts.size == size - 1:
+        return np.arange(size, dtype=np.float64) - 0.5 * (size - 1)
+    counts = np.diff(starts, prepend=0, append=size)
+    first = np.cumsum(counts) - counts
+    return np.repeat(first + 0.5 * (counts - size), counts)
 
 
 def _spearman(claims: Claims) -> float:
     """Return the rank correlation of |r| and sigma; NaN if either has one value only."""
     by_sigma = _centred_ranks(claims.sigma)
-    by_error = _centred_ranks(claims.error[claims.error_order])
+    by_error = _centred_ranks(claims.rising_error)
     spread = np.sqrt(np.square(by_sigma).sum() * np.square(by_error).sum())
     return float((by_sigma[claims.error_order] * by_error).sum() / spread) if spread else NAN
 
@@ -220,7 +223,7 @@ def _sums(
     claims: Claims, found: Mapping[str, Curve], within: NDArray[np.int64], share: _Values
 ) -> dict[str, list[float]]:
     """Return the sums of a frame with pixels."""
-    steps = np.floor((np.log10(share) + 4.0) * 6.0)
+    steps = np.floor((np.log(share) / np.log(10.0) + 4.0) * 6.0)
     bins = np.clip(steps, 0, len(CALIBRATION_EDGES) - 2).astype(np.intp)
     least = len(CALIBRATION_EDGES) - 1
     relative_square = claims.square / np.square(claims.depth)

@@ -35,7 +35,7 @@ DELTA1_RATIO = 1.25
 
 _Values = NDArray[np.float64]
 _SCATTER = np.uint32(2654435769)  # 2^32 / golden ratio, odd: i * this, modulo 2^32, is one-to-one
-_GATHER = np.uint32(pow(int(_SCATTER), -1, 2**32))
+_GATHER = np.int64(pow(int(_SCATTER), -1, 2**32))
 _LOW_BITS = np.uint64(2**32 - 1)
 
 
@@ -43,12 +43,14 @@ def kept_counts(pixels: int) -> NDArray[np.int64]:
     """Return how many of the pixels are kept at each x_k = k / 50, k = 0 .. 49.
 
     That is floor((1 - x)(N - 1)) + 1: those at or below the linearly interpolated percentile.
+    Where that percentile is the value of a pixel, the rounding of `numpy.percentile` may drop
+    that one pixel; here it is always kept.
     """
     steps = np.arange(INTERVALS, dtype=np.int64)
     return (INTERVALS - steps) * (pixels - 1) // INTERVALS + 1
 
 
-def rising(values: NDArray[np.float32], ties: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def rising(values: NDArray[np.float32], ties: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return the `ties` numbers of N values >= 0 by rising value, then by rising number.
 
     Args:
@@ -59,7 +61,8 @@ def rising(values: NDArray[np.float32], ties: NDArray[np.uint32]) -> NDArray[np.
     keys <<= np.uint64(32)
     keys |= ties
     keys.sort()
-    return (keys & _LOW_BITS).astype(np.uint32)
+    keys &= _LOW_BITS
+    return keys.view(np.int64)
 
 
 def _single(values: _Values) -> NDArray[np.float32]:
@@ -102,9 +105,14 @@ class Claims:
         return np.square(self.error)
 
     @cached_property
-    def error_order(self) -> NDArray[np.uint32]:
+    def error_order(self) -> NDArray[np.int64]:
         """Return the indices of the pixels by rising |Z - Z*|, rounded to float32."""
         return rising(_single(self.error), np.arange(self.pixels, dtype=np.uint32))
+
+    @cached_property
+    def rising_error(self) -> _Values:
+        """Return |Z - Z*| [m] in the order `error_order`."""
+        return self.error[self.error_order]
 
 
 def claims_of(
@@ -132,7 +140,8 @@ def claims_of(
     if max_pixels is not None and claimed.size > max_pixels:
         used = claimed[np.arange(max_pixels, dtype=np.int64) * claimed.size // max_pixels]
     single = sigma.ravel()[used].astype(np.float32)
-    order = rising(single, np.arange(used.size, dtype=np.uint32) * _SCATTER) * _GATHER
+    scattered = np.arange(used.size, dtype=np.uint32) * _SCATTER
+    order = (rising(single, scattered) * _GATHER) & np.int64(2**32 - 1)
     chosen = used[order]
     return Claims(
         depth=depth.ravel()[chosen].astype(np.float64),
@@ -171,10 +180,11 @@ def _area(curve: _Values) -> float:
     return float((curve[:-1] + curve[1:]).sum()) / (2.0 * (curve.size - 1))
 
 
-def _means(values: _Values, counts: NDArray[np.int64]) -> _Values:
+def _means(values: _Values | NDArray[np.bool_], counts: NDArray[np.int64]) -> _Values:
     """Return the means of the first `counts` values, with a 0 behind."""
     means = np.zeros(INTERVALS + 1)
-    means[:-1] = np.cumsum(values)[counts - 1] / counts
+    totals: _Values = np.cumsum(values, dtype=np.float64)
+    means[:-1] = totals[counts - 1] / counts
     return means
 
 
@@ -198,7 +208,7 @@ def curves(claims: Claims) -> Mapping[str, Curve]:
         'abs_rel': Curve(_means(relative, counts), _means(relative[relative_order], counts)),
         'rmse_m': Curve(
             np.sqrt(_means(claims.square, counts)),
-            np.sqrt(_means(claims.square[claims.error_order], counts)),
+            np.sqrt(_means(np.square(claims.rising_error), counts)),
         ),
         'delta1': Curve(_means(outlier, counts), fewest),
     }
