@@ -98,8 +98,8 @@ def motorcycle_scene(folder: Path) -> Scene:
 def write_recording(path: Path, scene: Scene, frames: int, rate_hz: float) -> None:
     """Write a rosbag2 (mcap) in which the camera looks at a still scene.
 
-    Each frame has its own sensor noise and a slight flicker of exposure, from a fixed seed. The
-    truth, where there is one, is written once, with the first frame.
+    Each frame has its own sensor noise and a slight flicker of exposure, from a fixed seed, and
+    the truth where there is one.
 
     Args:
         path: New folder.
@@ -120,7 +120,7 @@ def write_recording(path: Path, scene: Scene, frames: int, rate_hz: float) -> No
             bag.write_camera_info(
                 RIGHT_INFO, stamp_ns, RIGHT_FRAME, scene.rig.right, scene.rig.baseline_m
             )
-            if i == 0 and scene.truth is not None:
+            if scene.truth is not None:
                 bag.write_image(TRUTH, stamp_ns, LEFT_FRAME, scene.truth, '32FC1')
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.errors import CalibrationError, DepthPerceptionError, FrameError
+from depth_perception.evaluation.overview import overview_of
 from depth_perception.evaluation.report_pictures import frame_pictures
 from depth_perception.evaluation.session import Served, Session
 from depth_perception.evaluation.truth import Truth
@@ -22,6 +23,8 @@ RANKING = ('online/abs_rel', 'online/epe_px', 'online/valid_share')
 RANKS = ('best', 'median', 'worst')
 MAX_GROUPS = 4
 """With more cameras than this, the three frames are chosen among all of them together."""
+OVERVIEW = 'overview.jpg'
+"""One picture of a median frame and of all models."""
 WARM_UP = 8
 """Frames served before one that is shown, where the past is part of the estimate."""
 
@@ -150,6 +153,8 @@ def _show_group(
         if not estimates[stamp_ns]:
             continue
         made = frame_pictures(images[stamp_ns], truths[stamp_ns], estimates[stamp_ns])
+        if choice.rank == 'median' or OVERVIEW not in files:
+            files[OVERVIEW] = overview_of(made)
         stem = f'pictures/{number}-{choice.rank}'
         shared = {name: f'{stem}-{name}.jpg' for name in made.shared}
         files.update({shared[name]: data for name, data in made.shared.items()})

@@ -2,10 +2,11 @@
 
 from depth_perception.core.camera import PinholeCamera, points_from_depth
 from depth_perception.core.stereo import disparity_from_depth
-from depth_perception.evaluation.bags import array_from_image, depth_from_image, Recording
+from depth_perception.evaluation.bags import Recording
 from depth_perception.evaluation.calibration_files import rig_from_numbers
 from depth_perception.evaluation.rendered import CAMERA_HEIGHT_M, rendered_scene, WALL_Z_M
 from depth_perception.evaluation.scenes import LEFT, Scene, TRUTH, write_recording
+from depth_perception.messages.images import depth_from_image, picture_from_image
 import numpy as np
 import pytest
 
@@ -50,8 +51,8 @@ def test_recording_has_noise_of_its_own_and_repeats(tmp_path):
         write_recording(tmp_path / name, small_scene(), frames=3, rate_hz=4.0)
         with Recording(tmp_path / name) as recording:
             messages = list(recording.messages([LEFT]))
-            frames.append([array_from_image(message.content) for message in messages])
-            assert len(list(recording.messages([TRUTH]))) == 1
+            frames.append([picture_from_image(message.content).pixels for message in messages])
+            assert len(list(recording.messages([TRUTH]))) == 3
             assert depth_from_image(recording.first(TRUTH))[5, 7] == 2.0
     assert messages[1].stamp_ns - messages[0].stamp_ns == 250_000_000
     assert np.array_equal(frames[0][1], frames[1][1])
