@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 MIN_POINT_M = 0.1
 """Points nearer to the camera than this are not projected."""
 _KEPT = 64  # messages per topic that wait for their image
-_SPARSE_SHARE = 0.25  # clouds that cover less of the image than this are sparse
+_SPARSE_SHARE = 0.25  # truth that covers less of the image than this is sparse
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Truth:
         depth: (H, W) float32 [m] along the optical axis, NaN unknown.
         disparity: (H, W) float32 [px], without the offset of the principal points, NaN unknown;
             None if the depth is all there is.
-        sparse: Whether most pixels are unknown, as of a laser: figures that need neighbours are
-            not defined.
+        sparse: Whether most pixels are unknown, as with a laser: figures that need neighbours are
+            not defined then.
         visible: (H, W) bool, whether the right camera sees the point too; None if not known.
     """
 
@@ -97,19 +97,17 @@ class TruthSource:
             content = disparity_from_message(disparity_message)
             _check_size(content.adjusted.shape, camera, streams.disparity)
             disparity = content.adjusted - np.float32(rig.doffs_px if rig is not None else 0.0)
-        sparse = False
         if streams.depth:
             depth = self._from_depth_image(stamp_ns, camera, frame_id)
         elif streams.points:
             depth = self._from_cloud(stamp_ns, camera, frame_id)
-            if depth is not None:
-                sparse = float(np.isfinite(depth).mean()) < _SPARSE_SHARE
         else:
             depth = content.depth if disparity is not None else None
         if depth is None and disparity is None:
             return None
         if depth is None:
             depth = np.full((camera.height, camera.width), np.nan, np.float32)
+        sparse = float(np.isfinite(depth).mean()) < _SPARSE_SHARE
         return Truth(depth, disparity, sparse, self._visible(stamp_ns, camera))
 
     def _nearest(self, topic: str, stamp_ns: int) -> Any:
