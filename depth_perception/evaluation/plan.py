@@ -150,10 +150,11 @@ def _units(recording: Recording, entry: dict[str, Any], request: Request) -> lis
         notes += warnings
         if truth.kind == 'none' and selection.truth != 'none':
             notes.append(f'{camera.image}: no ground truth, so nothing is said about accuracy')
-        for model in request.models:
-            if model.task == 'stereo' and not camera.is_stereo:
-                notes.append(f'{camera.image}: {model.label} needs a pair, this is one camera')
-                continue
+        suiting = [m for m in request.models if camera.is_stereo or m.task == 'mono']
+        lacking = [model.label for model in request.models if model not in suiting]
+        if lacking:
+            notes.append(f'{camera.image}: {", ".join(lacking)}: needs a pair, this is one camera')
+        for model in suiting:
             suited = camera if model.task == 'stereo' else camera.mono()
             images = recording.count(camera.image)
             units.append(_unit(request, recording, entry, (model, suited, truth), images))
