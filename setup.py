@@ -33,7 +33,8 @@ FULL = [
     'onnxruntime>=1.12',
     'rosbags>=0.9.15',
     'scipy>=1.8',
-    'mcap>=1.0',
+    'zstandard',
+    'lz4',
 ]
 CLUSTER = ['distributed>=2023.12']
 
@@ -52,7 +53,7 @@ setup(
     extras_require={
         'full': FULL,
         'cluster': [*FULL, *CLUSTER],
-        'test': ['pytest', 'hypothesis', *FULL],
+        'test': ['pytest', 'hypothesis', 'mcap', *FULL],
     },
     zip_safe=False,
     entry_points={

@@ -24,10 +24,10 @@ ABOVE = {  # room -> the rooms it may import, besides itself and the shared modu
 }
 LIGHT = {'numpy', 'yaml'}  # may be imported when a module is loaded
 HEAVY = {
-    'cuda', 'cv2', 'dask', 'distributed', 'mcap', 'onnx', 'onnxruntime', 'pycuda', 'rosbags',
+    'cuda', 'cv2', 'dask', 'distributed', 'lz4', 'onnx', 'onnxruntime', 'pycuda', 'rosbags',
     'scipy', 'tensorrt', 'zstandard',
 }  # fmt: skip
-FOR_EVALUATION = {'dask', 'distributed', 'mcap', 'rosbags', 'scipy', 'zstandard'}
+FOR_EVALUATION = {'dask', 'distributed', 'lz4', 'rosbags', 'scipy', 'zstandard'}
 ROS = {
     'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'message_filters', 'rcl_interfaces', 'rclpy',

@@ -23,7 +23,15 @@ NOT_ROS = {  # imported name -> rosdep key, for what is not a ROS package
     'onnxruntime': 'python3-onnxruntime-pip',
     'rosbags': 'python3-rosbags-pip',
 }
-OPTIONAL = {'onnx', 'tensorrt', 'pycuda', 'cuda', 'tf2_ros'}  # used only where they are found
+OPTIONAL = {
+    'lz4',
+    'onnx',
+    'tensorrt',
+    'pycuda',
+    'cuda',
+    'tf2_ros',
+    'zstandard',
+}  # used only where they are found
 
 
 def package_xml() -> ET.Element:

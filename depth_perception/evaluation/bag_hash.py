@@ -6,33 +6,34 @@ import hashlib
 from pathlib import Path
 
 from depth_perception.errors import RecordingError
+from depth_perception.evaluation.bag_files import find_files
 
-STORAGE_SUFFIXES = ('.mcap', '.db3', '.zstd', '.lz4')
-_CHUNK = 1 << 20
+_PIECE = 1 << 20
 
 
 def storage_files(path: Path) -> list[Path]:
-    """Return the files that hold the messages of a recording, in order of their names."""
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES)
+    """Return the files that hold the messages of a recording, in order.
+
+    Raises:
+        RecordingError: If there are none.
+    """
+    return find_files(path).paths
 
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of the storage files of a recording, one after the other.
+
+    Names and metadata.yaml do not matter: a folder with one file has the hash of that file.
 
     Raises:
         RecordingError: If there are none, or they cannot be read.
     """
     digest = hashlib.sha256()
     try:
-        files = storage_files(path)
-        if not files:
-            raise RecordingError(f'{path} holds no {" or ".join(STORAGE_SUFFIXES[:2])} file')
-        for file in files:
+        for file in storage_files(path):
             with file.open('rb') as content:
-                while chunk := content.read(_CHUNK):
-                    digest.update(chunk)
+                while piece := content.read(_PIECE):
+                    digest.update(piece)
     except OSError as error:
         raise RecordingError(f'cannot read {path}: {error.strerror or error}') from error
     return digest.hexdigest()

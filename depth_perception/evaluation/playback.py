@@ -10,20 +10,16 @@ from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.stereo import disparity_from_depth, StereoRig
 from depth_perception.core.types import DepthMap, Pixels, SigmaMap
 from depth_perception.errors import RecordingError
-from depth_perception.evaluation.bags import (
-    array_from_image,
-    camera_from_info,
-    CAMERA_INFO,
-    depth_from_image,
-    IMAGE,
-    projection_from_info,
-    Recording,
-)
+from depth_perception.evaluation.bags import CAMERA_INFO, IMAGE, Recording
 from depth_perception.evaluation.metrics import (
     depth_figures,
     disparity_figures,
     sigma_figures,
 )
+from depth_perception.evaluation.streams import DEPTH_ENCODINGS
+from depth_perception.inference.images import pixels_in
+from depth_perception.messages.cameras import camera_from_info, rig_from_infos
+from depth_perception.messages.images import depth_from_image, picture_from_image
 import numpy as np
 
 
@@ -57,10 +53,10 @@ def find_streams(recording: Recording) -> Streams:
     for topic in recording.topics(IMAGE):
         first = recording.first(topic)
         info = topic.rpartition('/')[0] + '/camera_info'
-        if first.encoding in {'32FC1', '16UC1', 'mono16'}:
+        if first.encoding in DEPTH_ENCODINGS:
             truth = topic if 'ground_truth' in topic else truth
         elif info in infos:
-            cameras[topic] = info, float(projection_from_info(recording.first(info))[0, 3])
+            cameras[topic] = info, float(recording.first(info).p[3])
     plain = [topic for topic, (_, shift) in cameras.items() if shift >= 0.0]
     shifted = [topic for topic, (_, shift) in cameras.items() if shift < 0.0]
     if not plain:
@@ -94,17 +90,19 @@ class Given:
 
 
 def read_given(recording: Recording, streams: Streams) -> Given:
-    """Return what is in the input recording."""
-    picture = array_from_image(recording.first(streams.left))
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, axis=2)
+    """Return what is in the input recording.
+
+    Raises:
+        RecordingError: If nothing was recorded on a topic.
+        FrameError: If the picture or the truth cannot be used.
+        CalibrationError: If a camera_info cannot be used.
+    """
+    picture = pixels_in('rgb', picture_from_image(recording.first(streams.left)))
     info = recording.first(streams.left_info)
     camera = camera_from_info(info)
     rig = None
     if streams.right:
-        right_info = recording.first(streams.right_info)
-        p = projection_from_info(right_info)
-        rig = StereoRig(camera, camera_from_info(right_info), -p[0, 3] / p[0, 0])
+        rig = rig_from_infos(info, recording.first(streams.right_info))
     truth = None
     if streams.truth:
         measured = depth_from_image(recording.first(streams.truth))

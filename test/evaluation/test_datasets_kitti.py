@@ -1,6 +1,6 @@
 """KITTI: projections, disparity and depth of 16 bits, the way from the laser to the image."""
 
-from depth_perception.evaluation.bags import array_from_image, projection_from_info
+from depth_perception.messages.images import picture_from_image
 import numpy as np
 import pytest
 
@@ -36,7 +36,7 @@ def test_stereo(data, calib, keys, truth):
     data.put(f'{calib}/000007.txt', text)
     bag = data.converted('kitti-stereo')
     assert (bag.summary.written, bag.summary.skipped) == (1, {})
-    p = projection_from_info(bag.topics['/right/camera_info'][0].content)
+    p = bag.topics['/right/camera_info'][0].content.p.reshape(3, 4)
     assert p[0].tolist() == pytest.approx([700.5, 0.0, 3.25, -700.5 * BASELINE_M], abs=1e-9)
     values = data.floats(bag.topics['/ground_truth/disparity'][0].content.image)
     assert values[2, 6] == pytest.approx(9821 / 256, abs=1e-6)
@@ -44,7 +44,7 @@ def test_stereo(data, calib, keys, truth):
     assert (values < 0).sum() == 30
     depth = data.floats(bag.topics['/ground_truth/depth/image_rect'][0].content)
     assert depth[3, 1] == pytest.approx(700.5 * BASELINE_M * 256 / 517, rel=1e-6)
-    mask = array_from_image(bag.topics['/ground_truth/visible_in_both'][0].content)
+    mask = picture_from_image(bag.topics['/ground_truth/visible_in_both'][0].content).pixels
     assert np.argwhere(mask).tolist() == [[2, 6]]
 
 
@@ -75,7 +75,7 @@ def test_object_points_project_as_in_the_devkit(data):
     assert transform.header.frame_id == 'camera_optical'
     assert transform.child_frame_id == cloud.header.frame_id == 'lidar'
     homogeneous = np.c_[points[:, :3], np.ones(2)].astype(float)
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert p[0, 3] == 0.0
     ours = homogeneous @ (p @ data.matrix_of(transform)).T
     r0, velo = np.eye(4), np.eye(4)
@@ -147,7 +147,7 @@ def test_depth_selection(data):
     raw = np.full((4, 8), 641, np.uint16)
     data.put(f'groundtruth_depth/{name.format("groundtruth_depth")}', raw)
     bag = data.converted('kitti-depth')
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert (p[0, 0], p[1, 1], p[0, 2], p[1, 2]) == (721.5, 722.5, 3.5, 1.5)
     depth = data.floats(bag.topics['/ground_truth/depth/image_rect'][0].content)
     assert depth[3, 7] == pytest.approx(641 / 256, abs=1e-6)
@@ -158,10 +158,10 @@ def test_real_pair_warps(data, shared_dir):
     calib = shared_dir / 'data' / 'kitti_object' / 'calib' / '000001.txt'
     bag = data.converted('kitti-stereo', shared_dir / 'data' / 'kitti_2015', calib=calib)
     left, right = (
-        array_from_image(bag.topics[f'/{side}/image_rect'][0].content)
+        picture_from_image(bag.topics[f'/{side}/image_rect'][0].content).pixels
         for side in ('left', 'right')
     )
-    p = projection_from_info(bag.topics['/right/camera_info'][0].content)
+    p = bag.topics['/right/camera_info'][0].content.p.reshape(3, 4)
     assert -p[0, 3] / p[0, 0] == pytest.approx(0.5327, abs=1e-4)
     values = data.floats(bag.topics['/ground_truth/disparity'][0].content.image)
     here, *others = data.warp_errors(
@@ -181,7 +181,7 @@ def test_real_laser_points_land_in_the_image(data, shared_dir):
         seen = points @ camera_from[cloud.header.frame_id].T
         info = bag.topics['/camera_info'][i].content
         ahead = seen[seen[:, 2] > 1.0]
-        pixels = ahead @ projection_from_info(info).T
+        pixels = ahead @ info.p.reshape(3, 4).T
         u, v = pixels[:, 0] / pixels[:, 2], pixels[:, 1] / pixels[:, 2]
         inside = (u > 0) & (u < info.width) & (v > 0) & (v < info.height)
         assert inside.sum() > 10_000

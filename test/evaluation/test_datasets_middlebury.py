@@ -1,11 +1,8 @@
 """Middlebury and ETH3D: codings, calibration, signs on real photographs."""
 
-from depth_perception.evaluation.bags import (
-    array_from_image,
-    projection_from_info,
-    Recording,
-)
+from depth_perception.evaluation.bags import Recording
 from depth_perception.evaluation.playback import find_streams, read_given
+from depth_perception.messages.images import picture_from_image
 import numpy as np
 import pytest
 
@@ -40,10 +37,10 @@ def test_calibrated_scene(scene):
     bag = scene.converted('middlebury')
     topics = bag.topics
     left, right = topics['/left/image_rect'][0], topics['/right/image_rect'][0]
-    assert np.array_equal(array_from_image(left.content), scene.picture(3, 5, 1))
-    assert np.array_equal(array_from_image(right.content), scene.picture(3, 5, 2))
-    p_left = projection_from_info(topics['/left/camera_info'][0].content)
-    p_right = projection_from_info(topics['/right/camera_info'][0].content)
+    assert np.array_equal(picture_from_image(left.content).pixels, scene.picture(3, 5, 1))
+    assert np.array_equal(picture_from_image(right.content).pixels, scene.picture(3, 5, 2))
+    p_left = topics['/left/camera_info'][0].content.p.reshape(3, 4)
+    p_right = topics['/right/camera_info'][0].content.p.reshape(3, 4)
     assert p_left[0].tolist() == [100.5, 0.0, 2.25, 0.0]
     assert p_right[0].tolist() == pytest.approx([100.5, 0.0, 5.5, -100.5 * 0.176252], abs=1e-9)
     depth = scene.floats(topics['/ground_truth/depth/image_rect'][0].content)
@@ -93,7 +90,7 @@ def test_streams_are_found_as_in_any_recording(scene):
 
 def test_mask_is_what_both_cameras_see(scene):
     message = scene.converted('middlebury').topics['/ground_truth/visible_in_both'][0]
-    mask = array_from_image(message.content)
+    mask = picture_from_image(message.content).pixels
     assert np.argwhere(mask == 0).tolist() == [[0, 1], [2, 4]]
     assert (mask == 255).sum() == 13
 
@@ -149,7 +146,7 @@ def test_dmin_makes_2006_metric(data):
     bag = data.converted('middlebury')
     depth = data.floats(bag.topics['/ground_truth/depth/image_rect'][0].content)
     assert depth[1, 7] == pytest.approx(3740 / 3 * 0.160 / (30 + 90), abs=1e-6)
-    p = projection_from_info(bag.topics['/right/camera_info'][0].content)
+    p = bag.topics['/right/camera_info'][0].content.p.reshape(3, 4)
     assert p[0, 2] == pytest.approx(213 + 90)
 
 
@@ -165,16 +162,14 @@ def test_damaged_scene_is_skipped_with_the_reason(scene):
 def test_real_disparities_warp_right_onto_left(data, shared_dir, scene):
     bag = data.converted('middlebury', shared_dir / 'data' / 'middlebury_2014_q', scenes=[scene])
     left, right = (
-        array_from_image(bag.topics[f'/{side}/image_rect'][0].content)
+        picture_from_image(bag.topics[f'/{side}/image_rect'][0].content).pixels
         for side in ('left', 'right')
     )
-    p = [
-        projection_from_info(bag.topics[f'/{s}/camera_info'][0].content) for s in ('left', 'right')
-    ]
+    p = [bag.topics[f'/{s}/camera_info'][0].content.p.reshape(3, 4) for s in ('left', 'right')]
     message = bag.topics['/ground_truth/disparity'][0].content
     adjusted = data.floats(message.image)
     disparity = np.where(adjusted > message.min_disparity, adjusted, np.nan) - (p[1] - p[0])[0, 2]
-    seen = array_from_image(bag.topics['/ground_truth/visible_in_both'][0].content) > 0
+    seen = picture_from_image(bag.topics['/ground_truth/visible_in_both'][0].content).pixels > 0
     disparity[~seen] = np.nan
     here, *others = data.warp_errors(left, right, disparity, (0, -3, 3, 20))
     assert here < 0.75 * min(others)
@@ -188,7 +183,7 @@ def test_real_scenes_of_2006_have_no_depth(data, shared_dir):
     assert '/ground_truth/depth/image_rect' not in bag.topics
     assert [s for text, s in bag.options.remarks.items() if 'dmin' in text] == [['Aloe']]
     left, right = (
-        array_from_image(bag.topics[f'/{side}/image_rect'][0].content)
+        picture_from_image(bag.topics[f'/{side}/image_rect'][0].content).pixels
         for side in ('left', 'right')
     )
     values = data.floats(bag.topics['/ground_truth/disparity'][0].content.image)

@@ -1,11 +1,8 @@
 """TUM, NYU, 7-Scenes and ScanNet: depth units, intrinsics, poses and their stamps."""
 
-from depth_perception.evaluation.bags import (
-    array_from_image,
-    projection_from_info,
-    Recording,
-)
+from depth_perception.evaluation.bags import Recording
 from depth_perception.evaluation.playback import find_streams
+from depth_perception.messages.images import picture_from_image
 import numpy as np
 import pytest
 
@@ -49,7 +46,7 @@ def test_tum_pairs_by_stamp_and_has_5000_units_a_metre(data):
     assert depth[1, 2] == pytest.approx(7003 / 5000, abs=1e-6)
     assert depth[0, 1] == pytest.approx(65535 / 5000, abs=1e-5)
     assert np.isnan(depth[0, 0])
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert (p[0, 0], p[1, 1], p[0, 2], p[1, 2], p[0, 3]) == (525.0, 525.0, 319.5, 239.5, 0.0)
     assert '1 colour images have no depth within 20 ms' in bag.options.remarks
 
@@ -87,14 +84,14 @@ def test_real_flat_tum(data, shared_dir):
     """Between the second and third frame the camera moved by most of a metre."""
     bag = data.converted('tum-rgbd', shared_dir / 'data' / 'tum_rgbd')
     assert bag.summary.written == 5
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert (p[0, 0], p[1, 1], p[0, 2], p[1, 2]) == (518.0, 519.0, 325.5, 253.5)
     assert_views_agree(data, bag, 1, 2, 0.06)
 
 
 def test_real_kinect_sequence(data, shared_dir):
     bag = data.converted('seven-scenes', shared_dir / 'data' / 'kinect_sequence', limit=40)
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert (p[0, 0], p[1, 1], p[0, 2], p[1, 2]) == (585.0, 585.0, 320.0, 240.0)
     assert len(bag.topics['/tf']) == 40
     assert_views_agree(data, bag, 0, 39, 0.05)
@@ -105,7 +102,7 @@ def assert_views_agree(data, bag, first, second, limit_m):
     depths = [data.floats(bag.topics['/ground_truth/depth/image_rect'][i].content)
               for i in (first, second)]  # fmt: skip
     a, b = (data.matrix_of(bag.topics['/tf'][i].content.transforms[0]) for i in (first, second))
-    k = projection_from_info(bag.topics['/camera_info'][0].content)[:, :3]
+    k = bag.topics['/camera_info'][0].content.p.reshape(3, 4)[:, :3]
     right_way = depth_difference(depths, k, np.linalg.inv(b) @ a)
     inverted = depth_difference(depths, k, b @ np.linalg.inv(a))
     still = depth_difference(depths, k, np.eye(4))
@@ -151,7 +148,7 @@ def test_scannet_depth_has_a_camera_of_its_own(data):
         k[:2, 2] = 3.5, 2.25
         data.put(f'scene0000_00/intrinsic/intrinsic_{name}.txt', text(k))
     bag = data.converted('scannet')
-    colour = projection_from_info(bag.topics['/camera_info'][0].content)
+    colour = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert (colour[0, 0], colour[1, 1]) == (1170.5, 1171.5)
     info = bag.topics['/ground_truth/depth/camera_info'][0].content
     assert (info.width, info.height, info.p[0], info.p[2]) == (4, 3, 577.25, 3.5)
@@ -178,10 +175,10 @@ def test_nyu(data, colour, depth):
     data.put(depth, depth_units(3457))
     bag = data.converted('nyu')
     assert bag.summary.written == 1
-    assert np.array_equal(array_from_image(bag.topics['/image'][0].content), pixels)
+    assert np.array_equal(picture_from_image(bag.topics['/image'][0].content).pixels, pixels)
     values = data.floats(bag.topics['/ground_truth/depth/image_rect'][0].content)
     assert values[1, 2] == pytest.approx(3.457, abs=1e-6)
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert p[:2, 2].tolist() == pytest.approx([325.58244941119034, 253.73616633400465])
     assert (p[0, 0], p[1, 1]) == pytest.approx((518.85790117450188, 519.46961112127485))
 
@@ -192,5 +189,5 @@ def test_other_sizes_need_intrinsics(data):
     with pytest.raises(Exception, match='published intrinsics are for 640x480'):
         data.converted('nyu')
     bag = data.converted('nyu', intrinsics=(500.5, np.nan, 2.25, np.nan))
-    p = projection_from_info(bag.topics['/camera_info'][0].content)
+    p = bag.topics['/camera_info'][0].content.p.reshape(3, 4)
     assert (p[0, 0], p[1, 1], p[0, 2], p[1, 2]) == (500.5, 500.5, 2.25, 1.5)

@@ -1,7 +1,7 @@
 """MPI Sintel: disparity in three channels, .dpt, .cam; and plain folders."""
 
 from depth_perception.errors import CalibrationError, RecordingError
-from depth_perception.evaluation.bags import array_from_image, projection_from_info
+from depth_perception.messages.images import picture_from_image
 import numpy as np
 import pytest
 
@@ -39,10 +39,10 @@ def test_stereo(data):
     assert (values < 0).sum() == 30
     depth = data.floats(bag.topics['/ground_truth/depth/image_rect'][0].content)
     assert depth[2, 5] == pytest.approx(1120.5 * 0.1 / values[2, 5], rel=1e-6)
-    p = projection_from_info(bag.topics['/right/camera_info'][0].content)
+    p = bag.topics['/right/camera_info'][0].content.p.reshape(3, 4)
     assert p[0].tolist() == pytest.approx([1120.5, 0.0, 3.5, -112.05])
     assert p[1, 1] == 1120.25
-    mask = array_from_image(bag.topics['/ground_truth/visible_in_both'][0].content)
+    mask = picture_from_image(bag.topics['/ground_truth/visible_in_both'][0].content).pixels
     assert np.argwhere(mask == 0).tolist() == [[0, 0], [2, 5]]
 
 
@@ -90,9 +90,9 @@ def test_folder_of_pairs(data):
     data.put('right.yaml', yaml(300.5, -60.1))
     bag = data.converted('folder', rate_hz=5.0)
     images = bag.topics['/left/image_rect']
-    assert np.array_equal(array_from_image(images[0].content), data.picture(4, 8, 2))
+    assert np.array_equal(picture_from_image(images[0].content).pixels, data.picture(4, 8, 2))
     assert images[1].stamp_ns - images[0].stamp_ns == 200_000_000
-    p = projection_from_info(bag.topics['/right/camera_info'][1].content)
+    p = bag.topics['/right/camera_info'][1].content.p.reshape(3, 4)
     assert p[0, 3] == pytest.approx(-60.1)
     assert bag.summary.with_truth == 0
 

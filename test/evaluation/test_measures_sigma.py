@@ -221,3 +221,41 @@ def test_without_scipy_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(module, 'scipy_module', missing)
     with pytest.raises(BackendUnavailableError, match='special'):
         measures(*random_frame())
+
+
+def test_an_error_at_the_limit_of_an_interval_is_within():
+    z = module._LEVEL_Z[7]
+    sums = sigma_sums(*(np.array([[v]]) for v in (2 * z, 1.0, z)), np.ones((1, 1), bool))
+    assert sums['reliability_within'] == [0.0] * 7 + [1.0] * 12
+    whole = measures(*(np.array([[v]]) for v in (5.0, 1.0, 4.0)))
+    assert (whole['within_1_sigma'], whole['within_2_sigma']) == (1.0, 1.0)
+
+
+def test_sharpness_is_a_mean_and_the_median_is_a_median():
+    depth, sigma = np.full((1, 3), 4.0, np.float32), np.array([[0.5, 1.0, 3.0]], np.float32)
+    got = measures(depth, sigma, np.full((1, 3), 5.0, np.float32))
+    assert (got['sharpness'], got['median_relative_sigma']) == (0.375, 0.25)
+
+
+def test_counts_of_frames_add_up_to_those_of_all_their_pixels():
+    frame = random_frame()
+    whole = sigma_sums(*frame, np.ones((60, 80), bool))
+    parts = [
+        sigma_sums(*(values[rows] for values in frame), np.ones(frame[0][rows].shape, bool))
+        for rows in (slice(0, 17), slice(17, 60))
+    ]
+    added = {name: np.sum([part[name] for part in parts], axis=0) for name in whole}
+    pooled = [name for name in whole if name.startswith(('reliability', 'calibration'))]
+    assert len(pooled) == 5
+    for name in pooled:
+        np.testing.assert_allclose(added[name], whole[name], rtol=1e-12)
+    assert added['sparsification_frames'] == [2.0]
+
+
+def test_measures_and_sums_are_those_of_the_figures():
+    frame, mask = random_frame(), np.ones((60, 80), bool)
+    mask[:, 70:] = False
+    figures = sigma_figures(*frame, mask)
+    assert sigma_measures(*frame, mask) == figures.scalars
+    assert sigma_sums(*frame, mask) == figures.sums
+    assert figures.sums['reliability_pixels'] == [4200.0]

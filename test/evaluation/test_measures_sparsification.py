@@ -147,3 +147,27 @@ def test_shapes_must_agree():
     depth, sigma, truth = frame(1)
     with pytest.raises(ShapeError, match='sigma'):
         sparsification(depth, sigma[:, 1:], truth, np.isfinite(truth))
+
+
+@pytest.mark.parametrize('sigma', [0.0, -0.1, np.nan, np.inf, 1e-60, 1e60])
+def test_a_sigma_that_is_no_positive_float32_is_no_claim(sigma):
+    depth, truth = np.full((1, 2), 3.0), np.full((1, 2), 4.0)
+    claims = claims_of(depth, np.array([[sigma, 0.5]]), truth, np.isfinite(truth))
+    assert (claims.sigma.tolist(), claims.predicted) == ([0.5], 2)
+
+
+def test_a_ratio_at_the_limit_is_an_outlier():
+    depth = np.array([[1.25, 1.0, np.nextafter(1.25, 1.0), 1.0]])
+    truth = np.array([[1.0, 1.25, 1.0, 1.0]])
+    curve = found(depth, np.full((1, 4), 0.5), truth)['delta1']
+    assert curve.sparse[0] == curve.oracle[0] == 0.5
+
+
+def test_equal_sigmas_are_shuffled_the_same_way_every_time():
+    depth, _, truth = frame(8, 40, 50)
+    sigma = np.ceil(frame(8, 40, 50)[1] * 4) / 4  # five levels
+    first, again = (found(depth, sigma.copy(), truth)['rmse_m'] for _ in range(2))
+    np.testing.assert_array_equal(first.sparse, again.sparse)
+    flat = claims_of(depth, np.full_like(sigma, 0.5), truth, np.isfinite(truth))
+    assert not np.array_equal(flat.depth, depth.ravel().astype(np.float64))
+    np.testing.assert_array_equal(np.sort(flat.depth), np.sort(depth.ravel()))

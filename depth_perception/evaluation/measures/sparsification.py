@@ -135,11 +135,13 @@ def claims_of(
         depth=(depth, 'H W'), sigma=(sigma, 'H W'), truth=(truth, 'H W'), mask=(mask, 'H W')
     )
     predicted = mask & (depth > 0.0) & (depth < np.inf)
-    claimed = np.flatnonzero(predicted & (sigma > 0.0) & (sigma < np.inf))
+    with np.errstate(over='ignore'):
+        rounded = sigma.astype(np.float32, copy=False)  # before the test: it may round to 0
+    claimed = np.flatnonzero(predicted & (rounded > 0.0) & (rounded < np.inf))
     used = claimed
     if max_pixels is not None and claimed.size > max_pixels:
         used = claimed[np.arange(max_pixels, dtype=np.int64) * claimed.size // max_pixels]
-    single = sigma.ravel()[used].astype(np.float32)
+    single = rounded.ravel()[used]
     scattered = np.arange(used.size, dtype=np.uint32) * _SCATTER
     order = (rising(single, scattered) * _GATHER) & np.int64(2**32 - 1)
     chosen = used[order]
