@@ -27,6 +27,7 @@ _MAX_DESCRIPTION_BYTES = 1 << 20
 _MAX_CHANNELS = 1 << 16
 _MAX_RESTARTS = 1000
 _GREATEST_ID = 2**63 - 1
+_ERRORS = (sqlite3.Error, MemoryError)  # a forged header makes sqlite ask for too much memory
 
 
 class SqliteFile:
@@ -55,9 +56,9 @@ class SqliteFile:
             self._check_tables()
             self._read_channels()
             self._list_messages()
-        except (sqlite3.Error, ValueError, OverflowError) as error:
+        except (*_ERRORS, ValueError, OverflowError) as error:
             self.close()
-            raise RecordingError(f'{path} is not a rosbag2 recording: {error}') from error
+            raise RecordingError(f'{path} is not a rosbag2 recording: {_text(error)}') from error
         except BaseException:
             self.close()
             raise
@@ -89,8 +90,8 @@ class SqliteFile:
                 continue
             try:
                 data = self._data(number)
-            except (sqlite3.Error, ValueError, OverflowError) as error:
-                yield Raw(channel, log_ns, None, (number, 0), f'sqlite3: {error}', 1)
+            except (*_ERRORS, ValueError, OverflowError) as error:
+                yield Raw(channel, log_ns, None, (number, 0), f'sqlite3: {_text(error)}', 1)
                 continue
             yield raw_of(channel, log_ns, data, (number, 0))
 
@@ -114,7 +115,7 @@ class SqliteFile:
         attempts = ['immutable=1']
         if log.is_file() and log.stat().st_size:
             attempts = ['mode=ro', 'immutable=1']
-        error: sqlite3.Error | None = None
+        error: Exception | None = None
         for options in attempts:
             connection = sqlite3.connect(
                 f'file:{quote(str(self.path.absolute()))}?{options}',
@@ -126,14 +127,14 @@ class SqliteFile:
                 # With this, sqlite reads what there is of a file that is shorter than it says.
                 connection.execute('PRAGMA writable_schema=ON')
                 connection.execute('SELECT count(*) FROM sqlite_master').fetchone()
-            except sqlite3.Error as failed:
+            except _ERRORS as failed:
                 connection.close()
                 error = failed
                 continue
             if options != attempts[0]:
-                self._warn(f'its write-ahead log cannot be read ({error}); its end is lost')
+                self._warn(f'its write-ahead log cannot be read ({_text(error)}); its end is lost')
             return connection
-        raise RecordingError(f'{self.path} is not a rosbag2 recording: {error}')
+        raise RecordingError(f'{self.path} is not a rosbag2 recording: {_text(error)}')
 
     def _check_tables(self) -> None:
         """Refuse what is no plain table, since reading it could run anything for ever."""
@@ -159,7 +160,7 @@ class SqliteFile:
                 (_MAX_DESCRIPTION_BYTES, _MAX_CHANNELS),
             ).fetchall()
             definitions = {str(kind): (str(text), str(how)) for kind, how, text in rows}
-        except sqlite3.Error:
+        except _ERRORS:
             pass  # older recordings hold none
         for number, topic, kind, encoding in self._connection.execute(
             'SELECT id, name, type, serialization_format FROM topics LIMIT ?', (_MAX_CHANNELS,)
@@ -176,9 +177,9 @@ class SqliteFile:
             before = len(self._ids)
             try:
                 self._list_from(min(last + step, _GREATEST_ID))
-            except sqlite3.Error as error:
+            except _ERRORS as error:
                 self._warn(
-                    f'it is cut or damaged ({error}), as after a loss of power; '
+                    f'it is cut or damaged ({_text(error)}), as after a loss of power; '
                     'what cannot be read is lost'
                 )
             else:
@@ -209,3 +210,7 @@ class SqliteFile:
             self._ids.append(number)
             self._topics.append(int(topic))
             self._times.append(log_ns)
+
+
+def _text(error: Exception | None) -> str:
+    return str(error) or type(error).__name__

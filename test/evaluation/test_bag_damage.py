@@ -1,11 +1,13 @@
 """Recordings of every kind, cut, flipped and forged: good messages or a clear error, no others."""
 
+from functools import partial
 from io import BytesIO
 import os
+import sqlite3
 import struct
 
 from depth_perception.errors import RecordingError
-from depth_perception.evaluation import bag_mcap, bag_parts
+from depth_perception.evaluation import bag_chunks, bag_parts, bag_sqlite
 from depth_perception.evaluation.bags import IMAGE, Recording, typestore
 from hypothesis import given, HealthCheck, settings, strategies
 import numpy as np
@@ -208,6 +210,19 @@ def test_damaged_sqlite_never_crashes(bags, tmp_path, data):
         pass
 
 
+def test_sqlite_asking_for_too_much_memory_is_an_error(bags, monkeypatch):
+    """Some forged lengths in its pages end in a MemoryError, which is no sqlite3.Error."""
+
+    class Greedy(sqlite3.Connection):
+        def execute(self, *_):
+            raise MemoryError
+
+    connect = partial(sqlite3.connect, factory=Greedy)
+    monkeypatch.setattr(bag_sqlite.sqlite3, 'connect', connect)
+    with pytest.raises(RecordingError, match='MemoryError'):
+        Recording(bags / 'SQLITE3-NONE')
+
+
 def test_a_damaged_chunk_costs_its_own_messages_only(sound, tmp_path):
     damaged = bytearray(sound)
     damaged[len(sound) // 2] ^= 0x55
@@ -240,7 +255,7 @@ def after_header(sound, record):
 
 @pytest.mark.parametrize('declared', [1 << 62, 1 << 31, 4096])
 def test_a_chunk_that_unpacks_to_far_more_is_left_out(sound, tmp_path, monkeypatch, declared):
-    monkeypatch.setattr(bag_mcap, 'MAX_CHUNK_BYTES', 1 << 20)
+    monkeypatch.setattr(bag_chunks, 'MAX_CHUNK_BYTES', 1 << 20)
     bomb = zstandard.compress(bytes(1 << 24))
     file = tmp_path / 'bag.mcap'
     file.write_bytes(after_header(sound, chunk(declared, bomb)))
