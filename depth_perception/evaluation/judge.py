@@ -18,6 +18,7 @@ from depth_perception.evaluation.measures.clouds import (
 from depth_perception.evaluation.measures.depth import depth_measures, range_sums
 from depth_perception.evaluation.measures.masks import CROPS, Protocol, PROTOCOLS, truth_mask
 from depth_perception.evaluation.measures.planes import plane_measures
+from depth_perception.evaluation.measures.ranges import disparity_range_sums
 from depth_perception.evaluation.measures.sigma import sigma_figures
 from depth_perception.evaluation.measures.stereo import d1_sums, disparity_measures
 from depth_perception.evaluation.measures.structure import boundary_f1, ssim_inverse_depth
@@ -139,7 +140,7 @@ def judge(
         alignment = fit(label, estimate.depth, truth.depth, mask, options.max_m, floor_m)
         _judge_depth(verdict, estimate, truth, mask, alignment, options)
     if 'disparity' in options.groups and rig is not None:
-        _judge_disparity(verdict, estimate, truth, mask, rig)
+        _judge_disparity(verdict, estimate, truth, mask, rig, options)
     return verdict
 
 
@@ -192,7 +193,12 @@ def _judge_structure(
 
 
 def _judge_disparity(
-    verdict: Verdict, estimate: DepthEstimate, truth: Truth, mask: Mask, rig: StereoRig
+    verdict: Verdict,
+    estimate: DepthEstimate,
+    truth: Truth,
+    mask: Mask,
+    rig: StereoRig,
+    options: JudgeOptions,
 ) -> None:
     """Add the figures of disparity, which exist for published depth alone."""
     disparity = published_disparity(estimate, rig)
@@ -204,6 +210,11 @@ def _judge_disparity(
         known = np.isfinite(wanted) & (mask | ~np.isfinite(truth.depth))
     verdict.add(ONLINE, disparity_measures(disparity, wanted, known, truth.visible))
     verdict.add_sums(ONLINE, d1_sums(disparity, wanted, known, truth.visible))
+    if 'range' in options.groups:
+        by_range = disparity_range_sums(
+            disparity, wanted, truth.depth, known, options.range_edges_m
+        )
+        verdict.add_sums(ONLINE, by_range)
 
 
 def published_disparity(estimate: DepthEstimate, rig: StereoRig) -> DisparityMap:

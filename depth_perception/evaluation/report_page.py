@@ -11,6 +11,7 @@ from depth_perception.evaluation import page, report_charts
 from depth_perception.evaluation.page import Tile
 from depth_perception.evaluation.report_charts import Track
 from depth_perception.evaluation.report_frames import frames_to_look_at
+from depth_perception.evaluation.report_ranges import range_table
 from depth_perception.evaluation.report_style import REPORT_STYLE
 from depth_perception.evaluation.report_tables import (
     definitions,
@@ -201,6 +202,9 @@ def _accuracy(report: Mapping[str, Any], summaries: Sequence[Summary]) -> str:
         )
         if charts:
             head = f'<h3><span class="chip">{escape(label)}</span></h3>'
+            table = range_table(series, edges)
+            if table:
+                charts += page.details(f'figures by range with the label {label}', table)
             folded = page.details(f'the same charts with the label {label}', head, charts)
             parts.append(head + charts if label == ONLINE or not parts else folded)
     return ''.join(parts)
