@@ -283,6 +283,8 @@ def _cloud_fact(scratch: Path) -> dict[str, str]:
     with Recording(clouds) as recording:
         shapes = []
         for topic in sorted(recording.types):
+            if not recording.count(topic):
+                continue  # it was there, but nothing came in time
             cloud = recording.first(topic)
             fields = ', '.join(field.name for field in cloud.fields)
             shapes.append(f'{topic}: {cloud.width} x {cloud.height} points ({fields})')

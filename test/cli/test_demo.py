@@ -12,10 +12,12 @@ from depth_perception.cli.demo_run import node_arguments, Plan
 from depth_perception.cli.main import main
 from depth_perception.cli.processes import middleware_environment, Program
 from depth_perception.errors import DepthPerceptionError, RecordingError
+from depth_perception.evaluation.bag_writer import BagWriter
 from depth_perception.evaluation.pictures import write_image
 from depth_perception.evaluation.playback import Streams
 from depth_perception.evaluation.rendered import rendered_scene
 from depth_perception.evaluation.scenes import GroundPose
+import numpy as np
 import pytest
 
 STREAMS = Streams('/l/image', '/l/camera_info', '/r/image', '/r/camera_info')
@@ -108,6 +110,17 @@ def test_what_cannot_be_played_is_named(tmp_path, capsys, words, said):
     assert main(['demo', '--out', str(tmp_path), *words]) == 2
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cloud_that_did_not_come_in_time_is_left_out(tmp_path):
+    points = np.zeros((3, 4), np.float32)
+    with BagWriter(tmp_path / 'clouds') as bag:
+        bag.write_points('/stereo/points', 10**9, 'eye', points)
+        kind = 'sensor_msgs/msg/PointCloud2'
+        bag._writer.add_connection('/mono/points', kind, typestore=bag._store)
+    fact = demo._cloud_fact(tmp_path)
+    assert fact == {'clouds': '/stereo/points: 3 x 1 points (x, y, z, intensity)'}
+    assert demo._cloud_fact(tmp_path / 'nowhere') == {}
 
 
 @pytest.mark.ros
