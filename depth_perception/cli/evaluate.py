@@ -170,8 +170,9 @@ def run(arguments: argparse.Namespace) -> int:
     if means.workers < 0:
         raise SettingsError(f'--workers is {means.workers}; wanted 0 or more')
     plan = make_plan(request)
-    for name, problem in plan.problems.items():
-        print(f'{name}: {problem}', file=sys.stderr)
+    if plan.units:  # else the one error below says it
+        for name, problem in plan.problems.items():
+            print(f'failed: {name}: {problem}', file=sys.stderr)
     if arguments.fresh:
         for unit in plan.units:
             unit.journal.unlink(missing_ok=True)
@@ -185,7 +186,7 @@ def run(arguments: argparse.Namespace) -> int:
             on_event=progress.hear,
         )
     write(evaluation, arguments.out)
-    _tell(evaluation, arguments.out)
+    _tell(evaluation, arguments.out, told=plan.problems)
     return _exit_code(evaluation)
 
 
@@ -258,10 +259,11 @@ def _names(plan: Plan) -> list[str]:
     return [f'{unit.bag_name} {unit.camera.image} {unit.model.label}' for unit in plan.units]
 
 
-def _tell(evaluation: Evaluation, out: Path) -> None:
-    """Print the table, the gates, and where the report is."""
+def _tell(evaluation: Evaluation, out: Path, told: Mapping[str, str]) -> None:
+    """Print what failed and was not told yet, the table, the gates, and where the report is."""
     for what, why in evaluation.failed.items():
-        print(f'failed: {what}: {why}', file=sys.stderr)
+        if what not in told:
+            print(f'failed: {what}: {why}', file=sys.stderr)
     for run in evaluation.report['runs']:
         for text in run['warnings']:
             print(f'{run["bag"]} {run["camera"]}, {run["model"]}: {text}', file=sys.stderr)

@@ -78,7 +78,7 @@ def test_a_broken_bag_does_not_lose_the_others(bag, tmp_path, evaluation_bags, c
     report = report_of(out)
     assert [bool(entry['error']) for entry in report['bags']] == [True, False]
     assert report['summary'][0]['frames'] == 4
-    assert 'broken' in capsys.readouterr().err
+    assert capsys.readouterr().err.count('failed: broken: ') == 1
 
 
 def test_nothing_to_evaluate_is_an_error(tmp_path, capsys):
@@ -86,7 +86,7 @@ def test_nothing_to_evaluate_is_an_error(tmp_path, capsys):
         bag.write_image('/lonely', 10**9, 'eye', np.zeros((4, 6), np.uint8), 'mono8')
     assert main(['evaluate', str(tmp_path / 'bag'), '--out', str(tmp_path / 'out')]) == 2
     said = capsys.readouterr().err
-    assert 'camera_info' in said
+    assert said.count('camera_info') == 1
     assert '/lonely' in said
     assert not (tmp_path / 'out' / 'report.json').exists()
 
