@@ -1,8 +1,6 @@
 from array import array
 import contextlib
 
-from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.estimate import DepthEstimate, Rung, Scale
 from depth_perception.errors import FrameError
 from depth_perception.messages.clouds import xyz_from_cloud
 from hypothesis import given, settings
@@ -18,16 +16,6 @@ POINTS = np.array(
     [[1.5, -2.0, 3.25], [4.0, 5.0, -6.0], [np.nan, 1.0, 1.0], [7.0, np.inf, 1.0], [0.5, 0.25, 2.0],
      [9.0, 8.0, 7.0]], np.float32,
 )  # fmt: skip
-
-
-def estimate(height=3, width=5, seed=0):
-    rng = np.random.default_rng(seed)
-    depth = rng.uniform(1.0, 9.0, (height, width)).astype(np.float32)
-    depth[0, 1], depth[1, 2], depth[2, 0] = np.nan, np.inf, -np.inf
-    valid = np.isfinite(depth)
-    sigma = np.where(valid, depth * 0.01, np.nan).astype(np.float32)
-    camera = PinholeCamera(width, height, 4.0, 5.0, 2.2, 1.1)
-    return DepthEstimate(depth, sigma, valid, camera, Scale(Rung.STEREO))
 
 
 def cloud(points=POINTS, *, height=1, kind='f4', order='<', point_pad=0, row_pad=0):

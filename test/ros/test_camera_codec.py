@@ -1,5 +1,3 @@
-from array import array
-
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.messages.cameras import (
     camera_from_info,
@@ -8,22 +6,9 @@ from depth_perception.messages.cameras import (
 from depth_perception.ros.camera_codec import info_from_camera
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
 pytestmark = pytest.mark.ros
-
-
-def info(*, tx=0.0, cx=310.0, d=(), roi=(0, 0, 0, 0), binning=(0, 0)):
-    """Return the camera_info of a 640x480 camera; roi is x, y, width, height."""
-    msg = CameraInfo(width=640, height=480, distortion_model='plumb_bob')
-    msg.d = array('d', d)
-    msg.k = [501.0, 0.0, 311.0, 0.0, 502.0, 242.0, 0.0, 0.0, 1.0]
-    msg.r = np.eye(3).ravel()
-    msg.p = [400.0, 0.0, cx, tx, 0.0, 402.0, 236.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-    msg.roi = RegionOfInterest(x_offset=roi[0], y_offset=roi[1], width=roi[2], height=roi[3])
-    msg.binning_x, msg.binning_y = binning
-    return msg
 
 
 def test_our_info_describes_our_camera():

@@ -1,4 +1,3 @@
-from array import array
 import importlib.util
 
 from depth_perception.core.camera import PinholeCamera, points_from_depth
@@ -9,16 +8,10 @@ from depth_perception.messages.clouds import xyz_from_cloud
 from depth_perception.ros.cloud_codec import CloudWriter
 import numpy as np
 import pytest
-from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs.msg import PointField
 from std_msgs.msg import Header
 
 pytestmark = pytest.mark.ros
-
-
-POINTS = np.array(
-    [[1.5, -2.0, 3.25], [4.0, 5.0, -6.0], [np.nan, 1.0, 1.0], [7.0, np.inf, 1.0], [0.5, 0.25, 2.0],
-     [9.0, 8.0, 7.0]], np.float32,
-)  # fmt: skip
 
 
 def estimate(height=3, width=5, seed=0):
@@ -29,32 +22,6 @@ def estimate(height=3, width=5, seed=0):
     sigma = np.where(valid, depth * 0.01, np.nan).astype(np.float32)
     camera = PinholeCamera(width, height, 4.0, 5.0, 2.2, 1.1)
     return DepthEstimate(depth, sigma, valid, camera, Scale(Rung.STEREO))
-
-
-def cloud(points=POINTS, *, height=1, kind='f4', order='<', point_pad=0, row_pad=0):
-    """Return a cloud with fields z, y, x (in this order) and padding."""
-    dtype = np.dtype(
-        {
-            'names': ['z', 'y', 'x'],
-            'formats': [order + kind] * 3,
-            'offsets': [np.dtype(kind).itemsize * i for i in range(3)],
-            'itemsize': 3 * np.dtype(kind).itemsize + point_pad,
-        }
-    )
-    table = np.zeros(len(points), dtype)
-    for column, name in enumerate('xyz'):
-        table[name] = points[:, column]
-    rows = np.frombuffer(table.tobytes(), np.uint8).reshape(height, -1)
-    padded = np.hstack([rows, np.full((height, row_pad), 0xAB, np.uint8)])
-    datatype = PointField.FLOAT32 if kind == 'f4' else PointField.FLOAT64
-    msg = PointCloud2(height=height, width=len(points) // height, is_bigendian=order == '>')
-    msg.point_step, msg.row_step = dtype.itemsize, padded.shape[1]
-    msg.fields = [
-        PointField(name=name, offset=dtype.fields[name][1], datatype=datatype, count=1)
-        for name in dtype.names
-    ]
-    msg.data = array('B', padded.tobytes())
-    return msg
 
 
 def test_written_cloud_is_organised_and_complete():

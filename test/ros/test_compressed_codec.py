@@ -1,4 +1,3 @@
-from array import array
 import struct
 import zlib
 
@@ -9,7 +8,6 @@ from depth_perception.messages.compressed import (
 from depth_perception.ros.compressed_codec import compressed_depth_from_depth
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 pytestmark = pytest.mark.ros
@@ -19,14 +17,6 @@ COLOUR = np.tile(np.array([[[200, 90, 30], [20, 160, 220]]], np.uint8), (24, 16,
 
 
 COLOUR = np.repeat(COLOUR, 2, axis=1)[:, 1:-1]  # 24 rows of 62
-
-
-def message(data, kind='jpeg'):
-    return CompressedImage(format=kind, data=array('B', data))
-
-
-def encoded(pixels, extension):
-    return cv2.imencode(extension, pixels)[1].tobytes()
 
 
 def png(width, height, *, body=b''):
@@ -70,9 +60,3 @@ def test_what_the_format_cannot_hold_is_unknown(depth_max, q):
     back = depth_from_compressed_depth(compressed_depth_from_depth(depth, Header(), depth_max, q))
     assert np.isnan(back[0]).all()
     np.testing.assert_allclose(back[1], depth_max, rtol=1e-3)
-
-
-def depth_file(a=10100.0, b=-1009.0, *, file=None):
-    if file is None:
-        file = encoded(np.array([[0, 100]], np.uint16), '.png')
-    return struct.pack('<iff', 0, a, b) + file

@@ -1,11 +1,8 @@
-from array import array
-
 from depth_perception.errors import ShapeError
 from depth_perception.messages.images import depth_from_image, picture_from_image
 from depth_perception.ros.image_codec import image_from_array, ImageWriter, millimetres_from_depth
 import numpy as np
 import pytest
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 pytestmark = pytest.mark.ros
@@ -14,26 +11,8 @@ pytestmark = pytest.mark.ros
 HEIGHT, WIDTH = 4, 6
 
 
-def image(pixels, encoding, *, padding=0, big_endian=False):
-    """Return a message whose rows end with `padding` bytes of rubbish."""
-    rows = np.ascontiguousarray(pixels).view(np.uint8).reshape(pixels.shape[0], -1)
-    rubbish = np.full((rows.shape[0], padding), 0xAB, np.uint8)
-    msg = Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
-    msg.step = rows.shape[1] + padding
-    msg.is_bigendian = int(big_endian)
-    msg.data = array('B', np.hstack([rows, rubbish]).tobytes())
-    return msg
-
-
 def noise(*shape, seed=1, dtype=np.uint8):
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype)
-
-
-def broken(**changes):
-    msg = image(noise(HEIGHT, WIDTH, 3), 'rgb8')
-    for name, value in changes.items():
-        setattr(msg, name, value)
-    return msg
 
 
 def test_millimetres_are_saturated_by_us():
