@@ -16,6 +16,7 @@ import bench_cloud
 import bench_compressed
 import bench_evaluation
 import bench_node
+import bench_scale
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
         'overload': bench_node.overload,
         'memory': bench_node.memory,
         'evaluation': bench_evaluation.measure,
+        'scale': bench_scale.measure,
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--json', type=Path, help='store the figures in this file')

@@ -1,0 +1,295 @@
+"""Choose the scale of every frame: the highest rung that holds, and why the others did not.
+
+Fresh robust fit -> filtered fits with a covariance that grows -> ground plane -> stored prior ->
+nothing. One filter watches over references and ground plane, so a change of source is a change of
+scale like any other: held back until it has lasted, then followed and reported.
+
+Affine networks may choose another s and t in any frame, and a fit that follows them is right. It
+is told from references that jump by the scene: the metric inverse depths of the image stay what
+they were when the network changed its mind, and jump with the references when these did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+import math
+
+from depth_perception.core.estimate import Rung, Scale
+from depth_perception.core.scale_filter import (
+    DEFAULT_FILTER_RULES,
+    Event,
+    FilterRules,
+    ScaleFilter,
+    Update,
+)
+from depth_perception.core.scale_fit import DEFAULT_RULES, fit_scale, fit_scale_shift, FitRules
+from depth_perception.core.scale_types import (
+    common_sigma,
+    Outcome,
+    output_spread,
+    References,
+    Rejected,
+    Rejection,
+    sample_output,
+    ScaleFit,
+    Values,
+)
+from depth_perception.core.types import AnyArray
+import numpy as np
+
+_PRIOR_SIGMA = 0.3  # a stored scale is never better than this
+_SCENE_MEMORY_S = 0.5  # for so long the scene is taken to be nearly the same
+
+
+@dataclass(frozen=True)
+class LadderRules:
+    """Rules of all rungs.
+
+    Attributes:
+        fit: When a fit is refused.
+        filter: How fast scale and shift may change, and whether there is a shift.
+        most_sigma: Relative sigma beyond which carried or ground-plane scales are given up.
+        prior: Stored scale, or None.
+    """
+
+    fit: FitRules = DEFAULT_RULES
+    filter: FilterRules = DEFAULT_FILTER_RULES
+    most_sigma: float = 0.3
+    prior: ScaleFit | None = None
+
+
+@dataclass(frozen=True)
+class LadderStep:
+    """What the ladder says about one frame.
+
+    Attributes:
+        scale: The scale to publish with, None if nothing metric may be published.
+        failures: Rungs above the one in use, with the reason why each failed, best first.
+        jump: Report for diagnostics (level error): a change of scale was held back, or followed.
+        fit: The fresh fit to the references, or why there is none.
+        o_range: Outputs that the references cover; sigma is doubled outside.
+    """
+
+    scale: Scale | None
+    failures: tuple[tuple[Rung, str], ...]
+    jump: str
+    fit: Outcome
+    o_range: tuple[float, float] = (-math.inf, math.inf)
+
+
+class ScaleLadder:
+    """The ladder of one camera and one network.
+
+    Args:
+        rules: Rules of all rungs.
+    """
+
+    def __init__(self, rules: LadderRules | None = None) -> None:
+        self._rules = rules or LadderRules()
+        self._filter = ScaleFilter(self._rules.filter)
+        self._source = Rung.REFERENCES  # of what the filter holds
+        self._stamp_ns: int | None = None
+        self._range = (-math.inf, math.inf)
+        self._scene: Values | None = None  # inverse depths of the last frame
+
+    def reset(self) -> None:
+        """Forget the past, as after a change of camera or network."""
+        self._filter.reset()
+        self._stamp_ns = None
+        self._scene = None
+
+    def step(
+        self,
+        stamp_ns: int,
+        output: AnyArray,
+        references: References | None = None,
+        ground: Callable[[], Outcome] | None = None,
+    ) -> LadderStep:
+        """Return the scale of a frame.
+
+        Args:
+            stamp_ns: Capture time [ns]. Going back in time, as a bag that starts over does,
+                forgets the past.
+            output: (H, W) output in the domain of inverse depth; NaN unknown.
+            references: Measured points of this image, if there are any.
+            ground: Gives the fit to the ground plane; called only when it is needed.
+        """
+        elapsed_s = self._elapsed(stamp_ns)
+        spread = output_spread(output)
+        if spread is None:
+            nothing = Rejected(Rejection.NO_OUTPUT, 'the network gave no finite value')
+            return LadderStep(None, ((Rung.REFERENCES, nothing.text),), '', nothing)
+        o = spread[0]
+        self._filter.predict(elapsed_s, o)
+        fit = self._fit(output, references)
+        failures: list[tuple[Rung, str]] = []
+        scale, jump = self._fresh(fit, elapsed_s, spread, failures)
+        if scale is None:
+            scale = self._filtered(fit, o, failures, held_back=bool(jump))
+        if scale is None:
+            scale, told = self._ground(ground, elapsed_s, o, failures)
+            jump = jump or told
+        if scale is None:
+            scale = self._prior(o, failures)
+        self._scene = _scene(scale, spread) if scale else None
+        return LadderStep(scale, tuple(failures), jump, fit, self._range)
+
+    def _elapsed(self, stamp_ns: int) -> float:
+        before, self._stamp_ns = self._stamp_ns, stamp_ns
+        if before is None:
+            return 0.0
+        if stamp_ns < before:
+            self._filter.reset()
+            self._scene = None
+            return 0.0
+        return (stamp_ns - before) * 1e-9
+
+    def _fit(self, output: AnyArray, references: References | None) -> Outcome:
+        if references is None or not len(references):
+            return Rejected(Rejection.NO_REFERENCES, 'there are no references')
+        samples = sample_output(output, references)
+        if isinstance(samples, Rejected):
+            return samples
+        if not self._rules.filter.affine:
+            return fit_scale(samples, rules=self._rules.fit)
+        fit = fit_scale_shift(samples, self._rules.fit)
+        carried = self._filter.estimate()
+        if (
+            isinstance(fit, Rejected)
+            and fit.reason is Rejection.SMALL_SPREAD
+            and carried is not None
+        ):
+            variance = float(carried.covariance[1, 1])
+            return fit_scale(samples, carried.t, variance, self._rules.fit)
+        return fit
+
+    def _fresh(
+        self,
+        fit: Outcome,
+        elapsed_s: float,
+        spread: tuple[float, float],
+        failures: list[tuple[Rung, str]],
+    ) -> tuple[Scale | None, str]:
+        o = spread[0]
+        if isinstance(fit, Rejected):
+            failures.append((Rung.REFERENCES, fit.text))
+            return None, ''
+        sigma = common_sigma(fit.s, fit.t, fit.covariance, o)
+        if not sigma <= self._rules.most_sigma:
+            failures.append((Rung.REFERENCES, self._too_uncertain(sigma)))
+            return None, ''
+        update = self._filter.update(fit, elapsed_s, o)
+        if update.event is Event.REJECTED and self._same_scene(fit, elapsed_s, spread):
+            self._filter.restart(fit)
+        elif update.event is Event.REJECTED:
+            failures.append((Rung.REFERENCES, _held_back(update)))
+            return None, _held_back(update)
+        self._source, self._range = Rung.REFERENCES, fit.o_range
+        return _scale(Rung.REFERENCES, fit, sigma), _followed(update)
+
+    def _same_scene(self, fit: ScaleFit, elapsed_s: float, spread: tuple[float, float]) -> bool:
+        """Return whether the fit shows the scene of the last frame, and the carried one not."""
+        carried = self._filter.estimate()
+        if carried is None or self._scene is None or elapsed_s > _SCENE_MEMORY_S:
+            return False
+        before = self._scene
+        fresh = float(np.max(np.abs(_scene(fit, spread) / before - 1.0)))
+        kept = float(np.max(np.abs(_scene(carried, spread) / before - 1.0)))
+        return fresh <= self._rules.filter.most_jump and fresh < 0.5 * kept
+
+    def _filtered(
+        self, fit: Outcome, o: float, failures: list[tuple[Rung, str]], *, held_back: bool
+    ) -> Scale | None:
+        carried = self._filter.estimate()
+        if carried is None:
+            failures.append((Rung.FILTERED, 'no fit has been accepted yet'))
+            return None
+        sigma = common_sigma(carried.s, carried.t, carried.covariance, o)
+        if not sigma <= self._rules.most_sigma:
+            failures.append((Rung.FILTERED, self._too_uncertain(sigma)))
+            self._filter.reset()
+            return None
+        # While references are being held back, accepted ground planes would outvote them for good.
+        if self._source is Rung.GROUND_PLANE and not held_back:
+            failures.append((Rung.FILTERED, 'the last accepted scale is of the ground plane'))
+            return None
+        offered = 0 if isinstance(fit, Rejected) else fit.references
+        return _scale(Rung.FILTERED, replace(carried, references=offered), sigma)
+
+    def _ground(
+        self,
+        ground: Callable[[], Outcome] | None,
+        elapsed_s: float,
+        o: float,
+        failures: list[tuple[Rung, str]],
+    ) -> tuple[Scale | None, str]:
+        fit: Outcome = (
+            ground() if ground else Rejected(Rejection.NO_REFERENCES, 'no ground plane is known')
+        )
+        jump = ''
+        if isinstance(fit, Rejected):
+            failures.append((Rung.GROUND_PLANE, fit.text))
+        else:
+            sigma = common_sigma(fit.s, fit.t, fit.covariance, o)
+            if sigma <= self._rules.most_sigma:
+                update = self._filter.update(fit, elapsed_s, o)
+                if update.event is not Event.REJECTED:
+                    self._source, self._range = Rung.GROUND_PLANE, fit.o_range
+                    return _scale(Rung.GROUND_PLANE, fit, sigma), _followed(update)
+                jump = _held_back(update)
+                failures.append((Rung.GROUND_PLANE, jump))
+            else:
+                failures.append((Rung.GROUND_PLANE, self._too_uncertain(sigma)))
+        carried = self._filter.estimate()  # of the ground plane: _filtered saw to it
+        if carried is None:
+            return None, jump
+        sigma = common_sigma(carried.s, carried.t, carried.covariance, o)
+        return _scale(Rung.FILTERED, carried, sigma), jump
+
+    def _prior(self, o: float, failures: list[tuple[Rung, str]]) -> Scale | None:
+        prior = self._rules.prior
+        if prior is None:
+            failures.append((Rung.PRIOR, 'no scale is stored'))
+            return None
+        sigma = common_sigma(prior.s, prior.t, prior.covariance, o)
+        if not math.isfinite(sigma):
+            failures.append((Rung.PRIOR, 'the stored scale gives no positive depth here'))
+            return None
+        self._range = prior.o_range
+        if sigma < _PRIOR_SIGMA:
+            # The missing variance goes to a common factor: (s, t) scale together.
+            parameters = np.array([prior.s, prior.t])
+            missing = _PRIOR_SIGMA**2 - sigma**2
+            widened = prior.covariance + missing * np.multiply.outer(parameters, parameters)
+            prior, sigma = replace(prior, covariance=widened), _PRIOR_SIGMA
+        return _scale(Rung.PRIOR, prior, sigma)
+
+    def _too_uncertain(self, sigma: float) -> str:
+        if math.isinf(sigma):
+            return 'it gives no positive depth for the median output'
+        return f'its relative sigma is {sigma:.2f}, at most {self._rules.most_sigma:.2f} allowed'
+
+
+def _scene(fit: ScaleFit | Scale, spread: tuple[float, float]) -> Values:
+    """Return the inverse depth at the middle, and half a quartile range to both sides [1/m]."""
+    o = spread[0] + spread[1] * np.array([-0.5, 0.0, 0.5])
+    return np.maximum(fit.s * o + fit.t, 1e-6)
+
+
+def _held_back(update: Update) -> str:
+    return (
+        f'the scale jumped by {update.jump:+.0%} (squared Mahalanobis distance '
+        f'{update.mahalanobis:.1f}) and is held back until it lasts'
+    )
+
+
+def _followed(update: Update) -> str:
+    if update.event is not Event.RESTARTED:
+        return ''
+    return f'the scale changed by {update.jump:+.0%} for good and is followed'
+
+
+def _scale(rung: Rung, fit: ScaleFit, sigma: float) -> Scale:
+    (ss, st), (_, tt) = fit.covariance.tolist()
+    return Scale(rung, fit.s, fit.t, ((ss, st), (st, tt)), fit.references, sigma)

@@ -1,0 +1,190 @@
+"""The ladder: which rung, why not the others, and scales that jump."""
+
+from depth_perception.core.estimate import Rung
+from depth_perception.core.scale_filter import FilterRules
+from depth_perception.core.scale_ladder import LadderRules, ScaleLadder
+from depth_perception.core.scale_types import References, Rejected, Rejection, ScaleFit
+import numpy as np
+import pytest
+
+S, T = 0.013, -0.07
+FRAME_NS = 66_666_667
+RHO = np.add.outer(np.linspace(0.1, 0.7, 120), np.linspace(0.0, 0.3, 160))
+OUTPUT = ((RHO - T) / S).astype(np.float32)
+MIDDLE = float(np.median(OUTPUT))
+TYPICAL = S * MIDDLE + T
+PRIOR = ScaleFit(S, T, np.diag([1e-8, 1e-6]))
+
+
+def references(factor=1.0, count=200, seed=0, rows=(0, 120)):
+    generator = np.random.default_rng(seed)
+    v, u = generator.integers(*rows, count), generator.integers(0, 160, count)
+    rho = factor * RHO[v, u] * generator.normal(1.0, 0.01, count)
+    return References(u, v, rho, 0.01 * rho)
+
+
+def ground(factor=1.0):
+    return lambda: ScaleFit(S * factor, T * factor, np.diag([1e-8, 1e-6]), references=900)
+
+
+class Run:
+    """Frames in a row."""
+
+    def __init__(self, **rules):
+        self.ladder, self.frame = ScaleLadder(LadderRules(**rules)), 0
+
+    def __call__(self, given=None, known_ground=None, frames=1):
+        self.frame += frames
+        return self.ladder.step(self.frame * FRAME_NS, OUTPUT, given, known_ground)
+
+
+def typical(step):
+    """Return the inverse depth of the median output over the true one."""
+    return (step.scale.s * MIDDLE + step.scale.t) / TYPICAL
+
+
+def rungs(step):
+    return [rung for rung, _ in step.failures]
+
+
+def test_references_first():
+    step = Run(prior=PRIOR)(references(), ground(1.1))
+    assert step.scale.rung is Rung.REFERENCES
+    assert typical(step) == pytest.approx(1.0, abs=0.005)
+    assert step.scale.references == 200
+    assert 0.0 < step.scale.sigma_relative < 0.02
+    assert (step.failures, step.jump) == ((), '')
+    assert MIDDLE * 0.2 < step.o_range[0] < MIDDLE < step.o_range[1]
+
+
+def test_fits_are_carried_on_with_a_sigma_that_grows_until_it_is_too_great():
+    run = Run()
+    fresh = run(references()).scale
+    sigmas = []
+    for _ in range(100):
+        step = run()
+        if step.scale is None:
+            break
+        assert step.scale.rung is Rung.FILTERED
+        assert (step.scale.s, step.scale.t) == pytest.approx((fresh.s, fresh.t))
+        sigmas.append(step.scale.sigma_relative)
+    assert (np.diff(sigmas) > 0.0).all()
+    assert 0.29 < sigmas[-1] <= 0.3
+    assert rungs(step) == [Rung.REFERENCES, Rung.FILTERED, Rung.GROUND_PLANE, Rung.PRIOR]
+    assert 'relative sigma is 0.3' in step.failures[1][1]
+
+
+def test_ground_plane_serves_where_there_are_no_references():
+    step = Run(prior=PRIOR)(None, ground())
+    assert step.scale.rung is Rung.GROUND_PLANE
+    assert rungs(step) == [Rung.REFERENCES, Rung.FILTERED]
+    assert step.scale.references == 900
+
+
+def test_ground_plane_is_not_asked_while_a_higher_rung_holds():
+    def forbidden():
+        raise AssertionError
+
+    run = Run()
+    run(references(), forbidden)
+    assert run(None, forbidden).scale.rung is Rung.FILTERED
+
+
+def test_prior_last_and_never_better_than_thirty_percent():
+    refused = Rejected(Rejection.LOW_INLIER_RATIO, 'no floor in sight')
+    step = Run(prior=PRIOR)(references(count=30), lambda: refused)
+    assert step.scale.rung is Rung.PRIOR
+    assert step.scale.sigma_relative == 0.3
+    (ss, st), (_, tt) = step.scale.covariance
+    assert np.sqrt(ss * MIDDLE**2 + 2 * st * MIDDLE + tt) / TYPICAL == pytest.approx(0.3)
+    assert step.failures[0][1].startswith('30 references agree')
+    assert step.failures[2] == (Rung.GROUND_PLANE, 'no floor in sight')
+
+
+def test_nothing_metric_without_anything_to_go_on():
+    step = Run()()
+    assert step.scale is None
+    assert rungs(step) == [Rung.REFERENCES, Rung.FILTERED, Rung.GROUND_PLANE, Rung.PRIOR]
+    assert all(text for _, text in step.failures)
+    blank = ScaleLadder(LadderRules(prior=PRIOR)).step(0, np.full_like(OUTPUT, np.nan))
+    assert blank.scale is None
+
+
+@pytest.mark.parametrize('factor', [0.7, 1.3])
+def test_a_jump_of_one_frame_never_gets_through(factor):
+    run = Run()
+    for frame in range(40):
+        jumps = frame % 10 == 5
+        step = run(references(factor if jumps else 1.0, seed=frame))
+        assert typical(step) == pytest.approx(1.0, abs=0.02)
+        assert step.scale.rung is (Rung.FILTERED if jumps else Rung.REFERENCES)
+        assert bool(step.jump) is jumps
+        assert not jumps or 'held back' in step.jump
+
+
+@pytest.mark.parametrize('factor', [0.7, 1.3])
+def test_a_lasting_change_is_followed_within_five_frames_and_reported(factor):
+    run = Run()
+    for frame in range(10):
+        run(references(seed=frame))
+    steps = [run(references(factor, seed=frame)) for frame in range(6)]
+    assert [round(typical(step), 1) for step in steps] == [1.0, 1.0, *[factor] * 4]
+    assert [bool(step.jump) for step in steps] == [True, True, True, False, False, False]
+    assert 'for good' in steps[2].jump
+
+
+def test_jumps_of_the_ground_plane_and_between_sources_are_held_back_too():
+    run = Run()
+    for _ in range(5):
+        run(None, ground())
+    step = run(None, ground(1.3))
+    assert typical(step) == pytest.approx(1.0, abs=1e-6)
+    assert step.scale.rung is Rung.FILTERED
+    assert 'held back' in step.jump
+    step = run(references(1.3), ground())  # one frame of references that disagree with the floor
+    assert typical(step) == pytest.approx(1.0, abs=0.01)
+    assert [round(typical(run(references(1.3), ground())), 1) for _ in range(4)][-1] == 1.3
+
+
+def test_references_at_one_depth_solve_the_scale_and_keep_the_shift():
+    v, u = np.nonzero(np.abs(RHO - 0.8) < 0.02)
+    rho = RHO[v, u] + 0.02  # what s 2.3 % larger gives there
+    flat = References(u, v, rho, 0.01 * rho)
+    assert Run()(flat).fit.reason is Rejection.SMALL_SPREAD
+    run = Run()
+    before = run(references()).scale
+    step = run(flat)
+    assert step.scale.rung is Rung.REFERENCES
+    assert step.scale.t == before.t
+    assert step.scale.s / before.s == pytest.approx(1.0 + 0.02 / (0.8 - T), abs=0.005)
+    assert step.scale.covariance[1][1] > before.covariance[1][1]
+
+
+@pytest.mark.parametrize('factor', [0.7, 1.3])
+def test_a_network_that_changes_its_own_scale_is_followed_at_once(factor):
+    # The scene and its references stay; only the unit and the zero of the output change.
+    ladder = ScaleLadder()
+    for frame in range(20):
+        other = frame % 5 == 3
+        output = OUTPUT * np.float32(factor) + np.float32(4.0) if other else OUTPUT
+        step = ladder.step(frame * FRAME_NS, output, references(seed=frame))
+        assert step.scale.rung is Rung.REFERENCES
+        assert (step.scale.s * output + step.scale.t) / RHO == pytest.approx(1.0, abs=0.03)
+        assert step.jump == ''
+
+
+def test_going_back_in_time_forgets_the_past():
+    run = Run()
+    run(references(), frames=100)
+    step = run.ladder.step(0, OUTPUT, references(1.5))
+    assert step.scale.rung is Rung.REFERENCES
+    assert typical(step) == pytest.approx(1.5, abs=0.02)
+
+
+def test_scale_only_networks_keep_a_shift_of_zero():
+    ladder = ScaleLadder(LadderRules(filter=FilterRules(affine=False)))
+    output = (RHO / 2.0).astype(np.float32)
+    step = ladder.step(0, output, references())
+    assert (step.scale.s, step.scale.t) == (pytest.approx(2.0, rel=0.005), 0.0)
+    assert step.scale.covariance[1] == (0.0, 0.0)
+    assert ladder.step(FRAME_NS, output).scale.rung is Rung.FILTERED

@@ -1,0 +1,116 @@
+"""Sigma of inverse depth and depth against Monte Carlo, and what is invalid."""
+
+from depth_perception.core.estimate import Rung, Scale
+from depth_perception.core.scale_sigma import depth_with_sigma, metric_depth, metric_inverse_depth
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+DRAWS = 200_000
+NORMAL = np.random.default_rng(7).standard_normal((3, DRAWS))
+NORMAL -= NORMAL.mean(axis=1, keepdims=True)
+NORMAL = np.linalg.solve(np.linalg.cholesky(np.cov(NORMAL)), NORMAL)  # white to the last digit
+
+
+def scale_of(s, t, s_sigma, t_sigma, correlation, **extra):
+    cross = correlation * s_sigma * t_sigma
+    covariance = ((s_sigma**2, cross), (cross, t_sigma**2))
+    return Scale(extra.pop('rung', Rung.REFERENCES), s, t, covariance, **extra)
+
+
+def half_width(values):
+    low, high = np.percentile(values, (15.8655, 84.1345))
+    return 0.5 * (high - low)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(0.02, 1.5),
+    st.floats(-0.5, 0.5),
+    st.floats(0.0, 0.2),
+    st.floats(0.0, 0.2),
+    st.floats(-0.95, 0.95),
+    st.floats(0.0, 0.25),
+)
+def test_agrees_with_monte_carlo_over_the_stated_domain(rho, t, s_share, t_share, r, o_share):
+    s = 0.013
+    assume(rho - t > 0.01)
+    scale = scale_of(s, t, s_share * s, t_share * rho, r)
+    o, o_sigma = (rho - t) / s, o_share * rho / s
+    got, sigma = metric_inverse_depth(
+        np.full((1, 1), o, np.float32), np.full((1, 1), o_sigma, np.float32), scale
+    )
+    assume(np.isfinite(sigma[0, 0]))
+    assume(sigma[0, 0] > 1e-4 * rho)
+    s_draws = s + s_share * s * NORMAL[0]
+    t_draws = t + t_share * rho * (r * NORMAL[0] + np.sqrt(1.0 - r * r) * NORMAL[1])
+    draws = s_draws * (o + o_sigma * NORMAL[2]) + t_draws
+    assert got[0, 0] == pytest.approx(rho, rel=1e-4)
+    assert sigma[0, 0] == pytest.approx(half_width(draws), rel=0.03)
+    _, depth_sigma = depth_with_sigma(got, sigma)
+    assert depth_sigma[0, 0] == pytest.approx(half_width(1.0 / draws), rel=0.03)
+
+
+@pytest.mark.parametrize('share', [0.05, 0.18, 0.299])
+def test_depth_sigma_is_exact_for_normal_inverse_depth(share):
+    rho = np.full((1, 1), 0.25, np.float32)
+    depth, sigma = depth_with_sigma(rho, share * rho)
+    assert depth[0, 0] == 4.0
+    assert sigma[0, 0] == pytest.approx(half_width(4.0 / (1.0 + share * NORMAL[0])), rel=0.005)
+
+
+def test_far_limit_is_invalid_and_never_clamped():
+    scale = scale_of(0.1, 0.0, 0.0, 0.0, 0.0)
+    output = np.array([[2.0, 2.0, -1.0, 0.0, np.nan]], np.float32)
+    sigma_output = np.array([[0.58, 0.62, 0.1, 0.1, 0.1]], np.float32)
+    rho, sigma = metric_inverse_depth(output, sigma_output, scale)
+    assert np.isfinite(rho).tolist() == [[True, False, False, False, False]]
+    assert (np.isfinite(rho) == np.isfinite(sigma)).all()
+    assert sigma[0, 0] == pytest.approx(0.058)
+
+
+def test_a_scale_beyond_its_domain_leaves_nothing():
+    output = np.full((2, 2), 5.0, np.float32)
+    for s_sigma, valid in ((0.019, True), (0.021, False)):
+        rho, _ = metric_inverse_depth(output, 0.1, scale_of(0.1, 0.0, s_sigma, 0.0, 0.0))
+        assert np.isfinite(rho).all() == valid
+
+
+def test_a_stored_prior_is_judged_by_what_the_pixel_adds():
+    scale = scale_of(0.1, 0.0, 0.03, 0.0, 0.0, rung=Rung.PRIOR, sigma_relative=0.3)
+    output = np.full((1, 2), 5.0, np.float32)
+    rho, sigma = metric_inverse_depth(output, np.array([[1.4, 1.6]]), scale)
+    assert np.isfinite(rho).tolist() == [[True, False]]
+    assert sigma[0, 0] / rho[0, 0] == pytest.approx(np.hypot(0.3, 0.28), rel=1e-4)
+
+
+def test_sigma_doubles_where_the_references_do_not_reach():
+    scale = scale_of(0.1, 0.0, 0.001, 0.0, 0.0)
+    output = np.array([[1.9, 2.1, 7.9, 8.1]], np.float32)
+    _, inside = metric_inverse_depth(output, 0.05, scale)
+    _, sigma = metric_inverse_depth(output, 0.05, scale, (2.0, 8.0))
+    np.testing.assert_allclose(sigma / inside, [[2.0, 1.0, 1.0, 2.0]], rtol=1e-6)
+
+
+def test_strongly_correlated_covariance_does_not_cancel():
+    # o near 1e4: [o 1] C [o 1]^T is 1e-4 of its parts, which float32 about o = 0 would lose.
+    scale = scale_of(1e-4, -0.5, 1e-5, 0.1, -0.999999)
+    output = np.array([[1.0e4, 1.02e4]], np.float32)
+    _, sigma = metric_inverse_depth(output, 0.0, scale)
+    (ss, cross), (_, tt) = scale.covariance
+    o = output.astype(np.float64)
+    np.testing.assert_allclose(sigma, np.sqrt(ss * o * o + 2.0 * cross * o + tt), rtol=1e-4)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_depth_in_one_go_equals_the_two_steps(dtype):
+    generator = np.random.default_rng(3)
+    output = generator.uniform(-5.0, 80.0, (150, 40)).astype(dtype)
+    output[3, 4] = np.nan
+    scale = scale_of(0.013, -0.07, 5e-4, 0.01, -0.6)
+    wanted = depth_with_sigma(*metric_inverse_depth(output, 2.0, scale, (10.0, 70.0)))
+    got = metric_depth(output, 2.0, scale, (10.0, 70.0))
+    np.testing.assert_array_equal(got, wanted)
+    assert got[0].dtype == got[1].dtype == np.float32
+    assert 0.5 < np.isfinite(got[0]).mean() < 0.95
