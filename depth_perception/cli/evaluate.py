@@ -122,8 +122,8 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar='N',
-        help='compute what costs much (sigma, structure, clouds, stability) for every N-th frame; '
-        'default: for 100 frames of a run or more, and for all of a run below 200',
+        help='compute what costs much (by range, sigma, structure, clouds, stability) for every '
+        'N-th frame; default: for 100 frames of a run or more, and for all of a run below 200',
     )
     group.add_argument(
         '--truth-tolerance',

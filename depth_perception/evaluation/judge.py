@@ -20,7 +20,7 @@ from depth_perception.evaluation.measures.masks import CROPS, Protocol, PROTOCOL
 from depth_perception.evaluation.measures.planes import plane_measures
 from depth_perception.evaluation.measures.ranges import disparity_range_sums
 from depth_perception.evaluation.measures.sigma import sigma_figures
-from depth_perception.evaluation.measures.stereo import d1_sums, disparity_measures
+from depth_perception.evaluation.measures.stereo import disparity_figures
 from depth_perception.evaluation.measures.structure import boundary_f1, ssim_inverse_depth
 from depth_perception.evaluation.truth import Truth
 import numpy as np
@@ -43,8 +43,8 @@ class JudgeOptions:
         clamp: Clamp predictions to [min_m, max_m], as the protocols of KITTI and NYU do.
         range_edges_m: Bounds of the bins of range [m]; the last bin is open.
         groups: Which figures are computed, of GROUPS.
-        detailed: Whether to compute those too that cost much: of sigma, of structure, of clouds,
-            and of the nearest obstacle.
+        detailed: Whether to compute those too that cost much: by range, of sigma, of structure,
+            of clouds, and of the nearest obstacle.
 
     Raises:
         SettingsError: If something is unknown, or the range is empty.
@@ -158,11 +158,10 @@ def _judge_depth(
         depth = Protocol(options.crop, options.min_m, options.max_m, clamp=True).clamped(depth)
     if 'depth' in groups:
         verdict.add(label, depth_measures(depth, truth.depth, mask))
-    if 'range' in groups:
-        verdict.add_sums(label, range_sums(depth, truth.depth, mask, options.range_edges_m))
     if not options.detailed:
         return
     if 'range' in groups:
+        verdict.add_sums(label, range_sums(depth, truth.depth, mask, options.range_edges_m))
         error_m = obstacle_range_error_m(depth, truth.depth, mask, estimate.camera)
         verdict.add(label, {'obstacle_range_error_m': error_m})
     if 'sigma' in groups:
@@ -208,9 +207,10 @@ def _judge_disparity(
         wanted = disparity_from_depth(truth.depth, rig)
     else:
         known = np.isfinite(wanted) & (mask | ~np.isfinite(truth.depth))
-    verdict.add(ONLINE, disparity_measures(disparity, wanted, known, truth.visible))
-    verdict.add_sums(ONLINE, d1_sums(disparity, wanted, known, truth.visible))
-    if 'range' in options.groups:
+    figures = disparity_figures(disparity, wanted, known, truth.visible)
+    verdict.add(ONLINE, figures.scalars)
+    verdict.add_sums(ONLINE, figures.sums)
+    if 'range' in options.groups and options.detailed:
         by_range = disparity_range_sums(
             disparity, wanted, truth.depth, known, options.range_edges_m
         )

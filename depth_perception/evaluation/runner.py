@@ -21,6 +21,7 @@ from depth_perception.evaluation.judge import (
 )
 from depth_perception.evaluation.measures.alignment import Alignment, VideoFit
 from depth_perception.evaluation.measures.masks import truth_mask
+from depth_perception.evaluation.measures.steadiness import scale_jitter
 from depth_perception.evaluation.measures.temporal import TemporalMeasures
 from depth_perception.evaluation.records import FrameRecord, Journal
 from depth_perception.evaluation.report_data import columns_of, simulated_drop_rate
@@ -71,6 +72,7 @@ def evaluate_unit(unit: Unit, report: Report) -> dict[str, Any]:
         f'{ONLINE}/drop_rate': 1.0 - frames_out / frames_in if frames_in else math.nan,
         f'{ONLINE}/live_drop_rate': simulated_drop_rate(table['stamps_ns'], latencies),
         **{k: math.nan if v is None else v for k, v in outcome.pop('totals', {}).items()},
+        f'{ONLINE}/scale_jitter': scale_jitter(judged),
     }
     return {
         'model': unit.model.label,
@@ -235,7 +237,7 @@ class _Work:
             verdict.add(ONLINE, {'scale': scale})
         if self._temporal is not None:
             in_pair = every == 1 or index % every in {0, every - 1}
-            verdict.add(ONLINE, self._over_time(served, truth, in_pair=in_pair))
+            verdict.add(ONLINE, self._over_time(served, in_pair=in_pair))
         return verdict
 
     def _truth_of(self, served: Served) -> Truth | None:
@@ -245,9 +247,7 @@ class _Work:
             self._missing_truth.setdefault(cause_of(error), str(error))
             return None
 
-    def _over_time(
-        self, served: Served, truth: Truth | None, *, in_pair: bool
-    ) -> dict[str, float]:
+    def _over_time(self, served: Served, *, in_pair: bool) -> dict[str, float]:
         """Return how the frame agrees with the one before, where it is one of a pair to judge."""
         assert self._temporal is not None
         epoch = self._session.server.epoch
@@ -261,7 +261,6 @@ class _Work:
             frame.camera,
             world_from_camera=self._pose(frame) if in_pair else None,
             image_grey=pixels_in('grey', frame.image) if in_pair else None,
-            truth=None if truth is None else truth.depth,
         )
 
     def _pose(self, frame: MonoFrame | StereoFrame) -> Any:
@@ -280,10 +279,7 @@ class _Work:
         """Return the figures that only the whole run has."""
         if self._temporal is None:
             return {}
-        return {
-            f'{ONLINE}/flicker': self._temporal.flicker(),
-            f'{ONLINE}/scale_jitter': self._temporal.scale_jitter(),
-        }
+        return {f'{ONLINE}/flicker': self._temporal.flicker()}
 
     def warnings(self) -> Iterator[str]:
         """Yield what the reader of the report should know."""

@@ -143,8 +143,9 @@ class Span:
         duration_s: Length [s]; infinite: up to the end.
         every: Only every n-th complete set of inputs.
         limit: At most so many sets; 0: all.
-        detail_every: The figures that cost much (sigma, structure, clouds, stability) are
-            computed for every n-th of these sets; 0: for DETAILED_FRAMES of a run or more.
+        detail_every: The figures that cost much (by range, of sigma, structure, clouds and
+            stability) are computed for every n-th of these sets; 0: for DETAILED_FRAMES of a run
+            or more.
     """
 
     start_s: float = 0.0

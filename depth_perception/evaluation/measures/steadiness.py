@@ -1,8 +1,8 @@
-"""Running sums of how much something varies over time, in memory that does not grow."""
+"""How much depth and its scale vary over time, in memory that does not grow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import math
 
 from depth_perception.core.types import AnyArray, DepthMap
@@ -14,34 +14,17 @@ NAN = float('nan')
 LEAST_SEEN = 5
 
 
-class RunningSpread:
-    """The standard deviation of numbers that come one by one (Welford 1962)."""
+def scale_jitter(scales: Sequence[float]) -> float:
+    """Return the standard deviation of ln s over the frames of a run.
 
-    def __init__(self) -> None:
-        self._count, self._mean, self._squares = 0, 0.0, 0.0
+    Args:
+        scales: Median truth / median depth of each frame; not finite or <= 0: not known.
 
-    def add(self, value: float) -> None:
-        """Take a number."""
-        self._count += 1
-        off = value - self._mean
-        self._mean += off / self._count
-        self._squares += off * (value - self._mean)
-
-    def deviation(self) -> float:
-        """Return the root of the mean squared deviation from the mean; NaN below 2 numbers."""
-        return math.sqrt(self._squares / self._count) if self._count > 1 else NAN
-
-    def state(self) -> NDArray[np.float64]:
-        """Return (3,) float64, to be given to `of`."""
-        return np.array([self._count, self._mean, self._squares])
-
-    @classmethod
-    def of(cls, state: AnyArray) -> RunningSpread:
-        """Return what had this state."""
-        spread = cls()
-        spread._count = int(state[0])
-        spread._mean, spread._squares = float(state[1]), float(state[2])
-        return spread
+    Returns:
+        NaN below two frames with truth.
+    """
+    logs = [math.log(scale) for scale in scales if math.isfinite(scale) and scale > 0.0]
+    return float(np.std(logs)) if len(logs) > 1 else NAN
 
 
 class Flicker:

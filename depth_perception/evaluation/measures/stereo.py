@@ -17,6 +17,8 @@ Dissent:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.types import DisparityMap, Mask
 from depth_perception.evaluation.measures.masks import counted
@@ -53,15 +55,7 @@ def disparity_measures(
     Raises:
         ShapeError: If the sizes differ.
     """
-    figures: dict[str, float] = {}
-    for suffix, sums in _sums(disparity, truth, mask, visible).items():
-        count = sums['predicted']
-        figures['epe_px' + suffix] = sums['error_px'] / count if count else NAN
-        for name in (*_BAD_PX, 'd1_pct'):
-            figures[name + suffix] = _percentage(sums[name], count)
-        figures['density_pct' + suffix] = _percentage(count, sums['known'])
-        figures['d1_all_pct' + suffix] = _percentage(sums['d1_all_pct'], sums['known'])
-    return figures
+    return disparity_figures(disparity, truth, mask, visible).scalars
 
 
 def d1_sums(
@@ -82,11 +76,44 @@ def d1_sums(
     Raises:
         ShapeError: If the sizes differ.
     """
+    return disparity_figures(disparity, truth, mask, visible).sums
+
+
+@dataclass(frozen=True)
+class DisparityFigures:
+    """What there is to say about the disparity of one frame.
+
+    Attributes:
+        scalars: As `disparity_measures` returns them.
+        sums: As `d1_sums` returns them.
+    """
+
+    scalars: dict[str, float]
+    sums: dict[str, list[float]]
+
+
+def disparity_figures(
+    disparity: DisparityMap, truth: DisparityMap, mask: Mask, visible: Mask | None = None
+) -> DisparityFigures:
+    """Return the measures and the sums of one frame, looking at its pixels once.
+
+    The arguments are those of `disparity_measures`.
+
+    Raises:
+        ShapeError: If the sizes differ.
+    """
+    figures: dict[str, float] = {}
     pairs: dict[str, list[float]] = {}
     for suffix, sums in _sums(disparity, truth, mask, visible).items():
+        count = sums['predicted']
+        figures['epe_px' + suffix] = sums['error_px'] / count if count else NAN
+        for name in (*_BAD_PX, 'd1_pct'):
+            figures[name + suffix] = _percentage(sums[name], count)
+        figures['density_pct' + suffix] = _percentage(count, sums['known'])
+        figures['d1_all_pct' + suffix] = _percentage(sums['d1_all_pct'], sums['known'])
         pairs['d1' + suffix] = [sums['d1_pct'], sums['predicted']]
         pairs['d1_all' + suffix] = [sums['d1_all_pct'], sums['known']]
-    return pairs
+    return DisparityFigures(figures, pairs)
 
 
 def background_interpolated(disparity: DisparityMap) -> DisparityMap:

@@ -14,7 +14,7 @@ import math
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.types import AnyArray, DepthMap, Pixels
-from depth_perception.evaluation.measures.steadiness import Flicker, RunningSpread
+from depth_perception.evaluation.measures.steadiness import Flicker
 from depth_perception.evaluation.measures.warping import (
     flow_between,
     LEAST_FLOW_PX,
@@ -49,12 +49,11 @@ class TemporalMeasures:
         self._before: _Frame | None = None
         self._start: NDArray[np.float64] | None = None
         self._flicker = Flicker()
-        self._scale = RunningSpread()
 
     def reset(self) -> None:
         """Forget the frames so far, as at a jump of the clock: nothing is compared across it.
 
-        What is known of the flicker and of the scale stays.
+        What is known of the flicker stays.
         """
         self._before = None
         self._start = None
@@ -67,7 +66,6 @@ class TemporalMeasures:
         camera: PinholeCamera,
         world_from_camera: NDArray[np.float64] | None = None,
         image_grey: Pixels | None = None,
-        truth: DepthMap | None = None,
     ) -> dict[str, float]:
         """Take a frame.
 
@@ -79,7 +77,6 @@ class TemporalMeasures:
             camera: Camera of the depth image.
             world_from_camera: (4, 4) pose of the camera; None if unknown.
             image_grey: (H, W) uint8; None if there is none.
-            truth: (H, W) [m], not finite or 0 where unknown; None if there is none.
 
         Returns:
             tae_pct: 100 times the mean of `warp_error` forth and back; NaN without both poses.
@@ -94,9 +91,6 @@ class TemporalMeasures:
         check_shapes(depth=(depth, size))
         if image_grey is not None:
             check_shapes(image_grey=(image_grey, size))
-        if truth is not None:
-            check_shapes(truth=(truth, size))
-            self._add_scale(depth, truth)
         before = self._before
         if before is not None and (stamp_ns <= before.stamp_ns or camera != before.camera):
             self.reset()
@@ -126,19 +120,6 @@ class TemporalMeasures:
         """
         return self._flicker.value()
 
-    def scale_jitter(self) -> float:
-        """Return the standard deviation over the frames of ln s; NaN below 2 frames with truth.
-
-        s is median truth / median depth, over the pixels of a frame where both are known.
-        """
-        return self._scale.deviation()
-
-    def _add_scale(self, depth: DepthMap, truth: DepthMap) -> None:
-        with np.errstate(invalid='ignore'):
-            both = (depth > 0.0) & (depth < np.inf) & (truth > 0.0) & (truth < np.inf)
-        if both.any():
-            self._scale.add(math.log(float(np.median(truth[both]) / np.median(depth[both]))))
-
     def _opw_m(self, before: _Frame | None, frame: _Frame) -> float:
         if before is None or before.grey is None or frame.grey is None:
             return NAN
@@ -162,7 +143,6 @@ class TemporalMeasures:
     def state(self) -> dict[str, AnyArray]:
         """Return all that a later run needs to carry on, as arrays for `numpy.savez`."""
         state = {f'flicker_{name}': array for name, array in self._flicker.state().items()}
-        state['scale'] = self._scale.state()
         if self._start is not None:
             state['start'] = self._start
         if self._before is not None:
@@ -180,7 +160,6 @@ class TemporalMeasures:
         self._flicker = Flicker.of(
             {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
         )
-        self._scale = RunningSpread.of(state['scale'])
         self._start = state.get('start')
         self._before = None
         if 'depth' in state:
