@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import Literal
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.shapes import check_shapes
@@ -24,6 +25,7 @@ class Rung(str, Enum):
     REFERENCES = 'references'  # fresh fit to measured points
     FILTERED = 'filtered'  # earlier fits carried forward
     GROUND_PLANE = 'ground_plane'  # known camera height and tilt
+    PLUGIN = 'plugin'  # a guess of the user's own, e.g. from a caption
     PRIOR = 'prior'  # stored scale
 
 
@@ -46,6 +48,42 @@ class Scale:
     covariance: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
     references: int = 0
     sigma_relative: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScaleReport:
+    """How the scale was come by.
+
+    Attributes:
+        failures: Better rungs than the one in use, with the reason why each failed, best first.
+        jump: A change of scale that was held back, or that was followed; '' if there was none.
+        inliers: Number of references that agree with the fit.
+    """
+
+    failures: tuple[tuple[Rung, str], ...] = ()
+    jump: str = ''
+    inliers: int = 0
+
+
+NO_REPORT = ScaleReport()
+
+Domain = Literal['disparity_px', 'inverse_depth_1_per_m', 'log_depth', 'output']
+"""What a raw score and its calibrated sigma are in."""
+
+
+@dataclass(frozen=True)
+class RawScore:
+    """The score that sigma was made from, before any calibration.
+
+    Attributes:
+        values: (H, W) float32, greater where the depth is less sure; NaN unknown.
+        name: Which score it is, e.g. 'matcher'.
+        domain: What a sigma made from it is in.
+    """
+
+    values: SigmaMap
+    name: str
+    domain: Domain
 
 
 @dataclass(frozen=True)
@@ -84,6 +122,8 @@ class DepthEstimate:
         frame_id: Optical frame of the image.
         disparity: Disparity the depth was made from, stereo only.
         timings_ms: Duration of each stage [ms].
+        report: How the scale was come by.
+        score: What `sigma` was made from; None where there is no score.
 
     Raises:
         ShapeError: If arrays disagree in shape or dtype, or values break the rules above.
@@ -98,6 +138,8 @@ class DepthEstimate:
     frame_id: str = ''
     disparity: Disparity | None = None
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    report: ScaleReport = NO_REPORT
+    score: RawScore | None = None
 
     def __post_init__(self) -> None:
         check_shapes(

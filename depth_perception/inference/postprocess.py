@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 import time
 from types import MappingProxyType
 
-from depth_perception.core.estimate import DepthEstimate, Disparity, Scale
+from depth_perception.core.estimate import (
+    DepthEstimate,
+    Disparity,
+    NO_REPORT,
+    RawScore,
+    Scale,
+    ScaleReport,
+)
 from depth_perception.core.filters import (
     flying_pixel_mask,
     range_masks,
@@ -30,6 +37,8 @@ class RawEstimate:
         far: (H, W) bool, sky by a mask of the network; None where there is no such mask.
         disparity: What `rho` was made from, stereo only.
         timings_ms: Duration of the stages so far [ms].
+        report: How the scale was come by.
+        score: What `sigma_rho` was made from; None where there is no score.
     """
 
     rho: InverseDepthMap
@@ -38,6 +47,8 @@ class RawEstimate:
     far: Mask | None = None
     disparity: Disparity | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    report: ScaleReport = NO_REPORT
+    score: RawScore | None = None
 
 
 class Postprocessor:
@@ -105,6 +116,8 @@ class Postprocessor:
             frame_id=frame.frame_id,
             disparity=disparity,
             timings_ms=MappingProxyType(timings),
+            report=raw.report,
+            score=raw.score,
         )
 
 
