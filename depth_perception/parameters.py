@@ -13,7 +13,88 @@ from depth_perception.settings import Checked, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorSettings(Checked):
+class GroundSettings(Checked):
+    """What is known of the floor."""
+
+    ground__camera_height_m: float = setting(
+        0.0,
+        'Height of the optical centre above the floor; 0: not known.',
+        unit='m',
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    ground__height_sigma_m: float = setting(
+        0.01, 'Standard deviation of the height.', unit='m', low=0.0, high=10.0, live=True
+    )
+    ground__pitch_deg: float = setting(
+        0.0,
+        'Tilt of the optical axis below the horizon.',
+        unit='deg',
+        low=-80.0,
+        high=89.0,
+        live=True,
+    )
+    ground__roll_deg: float = setting(
+        0.0,
+        'Rotation about the optical axis, clockwise seen from behind the camera.',
+        unit='deg',
+        low=-180.0,
+        high=180.0,
+        live=True,
+    )
+    ground__tilt_sigma_deg: float = setting(
+        0.5, 'Standard deviation of pitch and roll.', unit='deg', low=0.0, high=20.0, live=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleSettings(Checked):
+    """Where the metres come from, for networks on one image."""
+
+    scale__method: str = setting(
+        'auto',
+        'auto: a relative network climbs the ladder (references, ground, plug-in, prior) and a '
+        'metric one is corrected by references where there are any; network: what it says, as it '
+        'is; or one of the rungs alone.',
+        choices=('auto', 'network', 'references', 'ground', 'plugin', 'prior'),
+        live=True,
+    )
+    scale__stereo_references: int = setting(
+        2000,
+        'A network on one image, run in the stereo node, takes its scale from so many checked '
+        'matches of the pair; 0: from none.',
+        low=0,
+        high=20_000,
+        live=True,
+    )
+    scale__prior_s: float = setting(
+        0.0,
+        'Stored scale s of rho = s o + t; 0: that of the card, if it has one.',
+        unit='1/m',
+        low=0.0,
+        high=1e6,
+        live=True,
+    )
+    scale__prior_t: float = setting(
+        0.0, 'Stored shift t.', unit='1/m', low=-1e6, high=1e6, live=True
+    )
+    scale__prior_sigma: float = setting(
+        0.3,
+        'Relative standard deviation of the stored scale; never taken below 0.3.',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    scale__plugin: str = setting(
+        '',
+        'Entry point of the group depth_perception.scale that guesses a scale, e.g. from a '
+        "caption; '': none. It runs code of another package.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorSettings(GroundSettings, ScaleSettings):
     """What mono and stereo estimators share."""
 
     model: str = setting(
@@ -147,38 +228,7 @@ class StereoEstimatorSettings(EstimatorSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class MonoEstimatorSettings(EstimatorSettings):
-    """The mono estimator: a network, with what is known of the ground."""
-
-    ground__camera_height_m: float = setting(
-        0.0,
-        'Height of the optical centre above the floor; 0: not known.',
-        unit='m',
-        low=0.0,
-        high=100.0,
-        live=True,
-    )
-    ground__height_sigma_m: float = setting(
-        0.01, 'Standard deviation of the height.', unit='m', low=0.0, high=10.0, live=True
-    )
-    ground__pitch_deg: float = setting(
-        0.0,
-        'Tilt of the optical axis below the horizon.',
-        unit='deg',
-        low=-80.0,
-        high=89.0,
-        live=True,
-    )
-    ground__roll_deg: float = setting(
-        0.0,
-        'Rotation about the optical axis, clockwise seen from behind the camera.',
-        unit='deg',
-        low=-180.0,
-        high=180.0,
-        live=True,
-    )
-    ground__tilt_sigma_deg: float = setting(
-        0.5, 'Standard deviation of pitch and roll.', unit='deg', low=0.0, high=20.0, live=True
-    )
+    """The mono estimator: a network on one image."""
 
 
 @dataclass(frozen=True, kw_only=True)

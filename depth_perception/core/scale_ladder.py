@@ -1,8 +1,9 @@
 """Choose the scale of every frame: the highest rung that holds, and why the others did not.
 
-Fresh robust fit -> filtered fits with a covariance that grows -> ground plane -> stored prior ->
-nothing. One filter watches over references and ground plane, so a change of source is a change of
-scale like any other: held back until it has lasted, then followed and reported.
+Fresh robust fit -> filtered fits with a covariance that grows -> ground plane -> a plug-in of the
+user's, where there is one -> stored prior -> nothing. One filter watches over references and
+ground plane, so a change of source is a change of scale like any other: held back until it has
+lasted, then followed and reported.
 
 Affine networks may choose another s and t in any frame, and a fit that follows them is right. It
 is told from references that jump by the scene: the metric inverse depths of the image stay what
@@ -39,6 +40,7 @@ from depth_perception.core.types import AnyArray
 import numpy as np
 
 _PRIOR_SIGMA = 0.3  # a stored scale is never better than this
+_PLUGIN_SIGMA = 0.15  # nor is one guessed from a caption (RSA on NYU: AbsRel 0.148)
 _SCENE_MEMORY_S = 0.5  # for so long the scene is taken to be nearly the same
 
 
@@ -105,6 +107,7 @@ class ScaleLadder:
         output: AnyArray,
         references: References | None = None,
         ground: Callable[[], Outcome] | None = None,
+        plugin: Callable[[], Outcome] | None = None,
     ) -> LadderStep:
         """Return the scale of a frame.
 
@@ -114,6 +117,7 @@ class ScaleLadder:
             output: (H, W) output in the domain of inverse depth; NaN unknown.
             references: Measured points of this image, if there are any.
             ground: Gives the fit to the ground plane; called only when it is needed.
+            plugin: Gives the scale of a plug-in; called only when it is needed.
         """
         elapsed_s = self._elapsed(stamp_ns)
         spread = output_spread(output)
@@ -130,8 +134,10 @@ class ScaleLadder:
         if scale is None:
             scale, told = self._ground(ground, elapsed_s, o, failures)
             jump = jump or told
+        if scale is None and plugin is not None:
+            scale = self._stored(Rung.PLUGIN, plugin(), _PLUGIN_SIGMA, o, failures)
         if scale is None:
-            scale = self._prior(o, failures)
+            scale = self._stored(Rung.PRIOR, self._prior(), _PRIOR_SIGMA, o, failures)
         self._scene = _scene(scale, spread) if scale else None
         return LadderStep(scale, tuple(failures), jump, fit, self._range)
 
@@ -247,23 +253,35 @@ class ScaleLadder:
         sigma = common_sigma(carried.s, carried.t, carried.covariance, o)
         return _scale(Rung.FILTERED, carried, sigma), jump
 
-    def _prior(self, o: float, failures: list[tuple[Rung, str]]) -> Scale | None:
-        prior = self._rules.prior
-        if prior is None:
-            failures.append((Rung.PRIOR, 'no scale is stored'))
+    def _prior(self) -> Outcome:
+        if self._rules.prior is None:
+            return Rejected(Rejection.NO_REFERENCES, 'no scale is stored')
+        return self._rules.prior
+
+    def _stored(
+        self,
+        rung: Rung,
+        known: Outcome,
+        least_sigma: float,
+        o: float,
+        failures: list[tuple[Rung, str]],
+    ) -> Scale | None:
+        """Return a scale that nothing in the image confirms, with a sigma that says so."""
+        if isinstance(known, Rejected):
+            failures.append((rung, known.text))
             return None
-        sigma = common_sigma(prior.s, prior.t, prior.covariance, o)
+        sigma = common_sigma(known.s, known.t, known.covariance, o)
         if not math.isfinite(sigma):
-            failures.append((Rung.PRIOR, 'the stored scale gives no positive depth here'))
+            failures.append((rung, 'it gives no positive depth for the median output'))
             return None
-        self._range = prior.o_range
-        if sigma < _PRIOR_SIGMA:
+        self._range = known.o_range
+        if sigma < least_sigma:
             # The missing variance goes to a common factor: (s, t) scale together.
-            parameters = np.array([prior.s, prior.t])
-            missing = _PRIOR_SIGMA**2 - sigma**2
-            widened = prior.covariance + missing * np.multiply.outer(parameters, parameters)
-            prior, sigma = replace(prior, covariance=widened), _PRIOR_SIGMA
-        return _scale(Rung.PRIOR, prior, sigma)
+            parameters = np.array([known.s, known.t])
+            missing = least_sigma**2 - sigma**2
+            widened = known.covariance + missing * np.multiply.outer(parameters, parameters)
+            known, sigma = replace(known, covariance=widened), least_sigma
+        return _scale(rung, known, sigma)
 
     def _too_uncertain(self, sigma: float) -> str:
         if math.isinf(sigma):

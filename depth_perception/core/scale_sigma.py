@@ -17,16 +17,17 @@ import numpy as np
 FAR_LIMIT = 0.3  # sigma_rho / rho beyond which a pixel is not metric
 _MOST_SCALE_SIGMA = 0.2
 _EXTRAPOLATED = 2.0
+_UNCONFIRMED = (Rung.PLUGIN, Rung.PRIOR)
 _ROWS_PER_BLOCK = 64  # rows whose temporaries stay in the cache
 
 
 def relative_limit(scale: Scale, limit: float = FAR_LIMIT) -> float:
     """Return the greatest sigma_rho / rho of a valid pixel.
 
-    A stored prior alone brings 0.3, which would leave no pixel: there the limit counts for what
-    a pixel adds to it.
+    A stored prior alone brings 0.3, which would leave no pixel: there, and for plug-ins, the limit
+    counts for what a pixel adds to it.
     """
-    return math.hypot(limit, scale.sigma_relative) if scale.rung is Rung.PRIOR else limit
+    return math.hypot(limit, scale.sigma_relative) if scale.rung in _UNCONFIRMED else limit
 
 
 def metric_inverse_depth(
@@ -48,7 +49,7 @@ def metric_inverse_depth(
     Returns:
         (H, W) float32 inverse depth and sigma [1/m]; both NaN where the output is unknown, where
         rho is not positive, and where sigma_rho / rho is beyond the limit. The whole frame is NaN
-        if sigma_s / s is beyond its domain, unless the scale is a stored prior.
+        if sigma_s / s is beyond its domain, unless the scale is a stored prior or of a plug-in.
     """
     rho: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
@@ -58,6 +59,34 @@ def metric_inverse_depth(
         _convert(output[rows], sigma_output[rows], scale, o_range, (rho[rows], sigma[rows]))
         _invalidate(rho[rows], sigma[rows], bound)
     return rho, sigma
+
+
+def scaled_output(
+    output: AnyArray,
+    sigma_output: AnyArray,
+    scale: Scale,
+    o_range: tuple[float, float] = (-math.inf, math.inf),
+) -> tuple[InverseDepthMap, SigmaMap]:
+    """Return s o + t and its sigma as `metric_inverse_depth` does, but judge no pixel.
+
+    For who must tell what is surely far from what is not known.
+    """
+    value: InverseDepthMap = np.empty(output.shape, np.float32)
+    sigma: SigmaMap = np.empty(output.shape, np.float32)
+    sigma_output = np.broadcast_to(sigma_output, output.shape)
+    for rows in _blocks(output.shape[0]):
+        _convert(output[rows], sigma_output[rows], scale, o_range, (value[rows], sigma[rows]))
+    return value, sigma
+
+
+def scale_problem(scale: Scale) -> str:
+    """Return why no pixel can be metric with this scale; '' if pixels can."""
+    relative = math.sqrt(scale.covariance[0][0]) / abs(scale.s)
+    if scale.rung in _UNCONFIRMED or relative <= _MOST_SCALE_SIGMA:
+        return ''
+    return (
+        f'the scale is known to {relative:.0%} only, {_MOST_SCALE_SIGMA:.0%} at most are allowed'
+    )
 
 
 def metric_depth(
@@ -88,7 +117,7 @@ def _blocks(height: int) -> Iterator[slice]:
 
 def _bound(scale: Scale, limit: float) -> float:
     """Return the limit of sigma / rho; negative, so that nothing is valid, outside the domain."""
-    if scale.rung is Rung.PRIOR:
+    if scale.rung in _UNCONFIRMED:
         return relative_limit(scale, limit)
     within = math.sqrt(scale.covariance[0][0]) <= _MOST_SCALE_SIGMA * abs(scale.s)
     return limit if within else -1.0

@@ -72,6 +72,19 @@ class References:
         return int(self.u.size)
 
 
+def joined_references(*parts: References | None) -> References | None:
+    """Return the references of all parts in one; None if there are none."""
+    there = [part for part in parts if part is not None and len(part)]
+    if len(there) < 2:
+        return there[0] if there else None
+    return References(
+        *(
+            np.concatenate([getattr(part, name) for part in there])
+            for name in ('u', 'v', 'rho', 'sigma_rho')
+        )
+    )
+
+
 @dataclass(frozen=True)
 class Samples:
     """References with the output at them, and how the output spreads over the whole image.

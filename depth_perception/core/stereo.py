@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import math
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.types import DepthMap, DisparityMap, InverseDepthMap
+from depth_perception.core.scale_types import References
+from depth_perception.core.types import DepthMap, DisparityMap, InverseDepthMap, SigmaMap
 from depth_perception.errors import CalibrationError
 import numpy as np
 
@@ -111,3 +112,26 @@ def disparity_from_depth(depth: DepthMap, rig: StereoRig) -> DisparityMap:
         )
     disparity -= np.float32(rig.doffs_px)
     return disparity
+
+
+def stereo_references(
+    disparity: DisparityMap, sigma_disparity: SigmaMap, rig: StereoRig, count: int
+) -> References:
+    """Return matches of a pair as measured points of the left image.
+
+    rho = (d + doffs) / (f b) and sigma_rho = sigma_d / (f b), the same at every depth.
+
+    Args:
+        disparity: (H, W) float32 [px], NaN unmatched.
+        sigma_disparity: (H, W) float32 [px].
+        rig: The pair.
+        count: Number of matches wanted, spread evenly over the matched pixels.
+    """
+    width = disparity.shape[1]
+    matched = np.flatnonzero(np.isfinite(disparity) & np.isfinite(sigma_disparity))
+    if matched.size > count:
+        matched = matched[np.linspace(0, matched.size - 1, count).astype(np.intp)]
+    d = disparity.ravel()[matched].astype(np.float64)
+    sigma = sigma_disparity.ravel()[matched].astype(np.float64)
+    rho = (d + rig.doffs_px) / rig.focal_baseline
+    return References(matched % width, matched // width, rho, sigma / rig.focal_baseline)

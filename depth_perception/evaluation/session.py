@@ -18,7 +18,8 @@ from depth_perception.evaluation.offline import DropCounter, OfflineInputs, read
 from depth_perception.evaluation.transforms import tree_from_recording
 from depth_perception.evaluation.truth import Truth, TruthSource
 from depth_perception.evaluation.units import Unit
-from depth_perception.inference.estimator import DepthEstimator, open_estimator
+from depth_perception.inference.estimator import open_estimator
+from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.messages.frames import FrameReader, MessageSet
 
 

@@ -62,7 +62,10 @@ def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Prepar
         NotMetricError: If the output is relative.
     """
     if card.output.kind in RELATIVE_KINDS:
-        raise NotMetricError(relative_problem(card))
+        raise NotMetricError(
+            f'{card.id} gives relative depth ({card.output.kind}), which has no unit; it is read '
+            'by decode_relative and needs a scale'
+        )
     spec = card.output
     plane = plane_of(outputs, spec.tensor, spec.layout, spec.channel)
     with np.errstate(all='ignore'):
@@ -73,7 +76,7 @@ def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Prepar
             norm = _at_output(preparation, rho.shape).ray_norm
             rho, slope = rho * norm, slope * norm
         sigma = _sigma(rho, slope, outputs, card, preparation)
-        invalid, far = _masks(raw, rho, outputs, card)
+        invalid, far = masks_of(raw, rho, outputs, card)
     rho[invalid] = np.nan
     rho, sigma = restored_map(rho, preparation.plan), restored_map(sigma, preparation.plan)
     sigma[np.isnan(rho)] = np.nan
@@ -85,16 +88,6 @@ def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Prepar
     if card.output.kind == 'disparity_px':
         disparity = _outside_removed(rho, sigma, preparation)
     return Decoded(rho, sigma, far_here, disparity)
-
-
-def relative_problem(card: ModelCard) -> str:
-    """Return why a relative network gives no metres, and what to do about it."""
-    needs = ' or '.join(mode for mode in card.scale.modes if mode != 'none') or 'none'
-    return (
-        f'{card.id} gives relative depth ({card.output.kind}), which has no unit. A scale is '
-        f'needed (this card knows: {needs}) and none is configured; nothing metric is published. '
-        'Choose a metric model (`depth_perception models list`)'
-    )
 
 
 def plane_of(
@@ -138,7 +131,7 @@ def _numbers(outputs: Mapping[str, AnyArray], name: str) -> AnyArray:
     return tensor
 
 
-def _companion(outputs: Mapping[str, AnyArray], name: str, main: AnyArray) -> AnyArray:
+def companion_plane(outputs: Mapping[str, AnyArray], name: str, main: AnyArray) -> AnyArray:
     """Return the plane of a mask or a confidence, which lies on the grid of the main output."""
     plane = plane_of(outputs, name, 'NCHW', None)
     if plane.shape != main.shape:
@@ -210,7 +203,7 @@ def _shifted_points(
     y = plane_of(outputs, card.output.tensor, layout, 1)
     usable = np.isfinite(o)
     for mask in card.masks:
-        usable &= _COMPARE[mask.op](_companion(outputs, mask.tensor, o), mask.value)
+        usable &= _COMPARE[mask.op](companion_plane(outputs, mask.tensor, o), mask.value)
     gain = 1.0
     if params.metric_scale_tensor is not None:
         gain = float(np.ravel(_numbers(outputs, params.metric_scale_tensor))[0])
@@ -231,8 +224,8 @@ def _sigma(
     spec = card.confidence
     if spec is None or spec.meaning == 'none':
         return np.broadcast_to(floor, rho.shape).astype(np.float32)
-    score = _companion(outputs, spec.tensor, rho).astype(np.float32, copy=False)
-    own = _sigma_in_domain(score, spec, card.uncertainty.relative_floor)
+    score = companion_plane(outputs, spec.tensor, rho).astype(np.float32, copy=False)
+    own = sigma_of_score(score, spec, card.uncertainty.relative_floor)
     if spec.meaning in ('prob', 'log_error') or spec.domain == 'log_depth':
         own = own * rho
     elif spec.domain == 'depth':
@@ -255,7 +248,7 @@ def _sigma_floor(rho: AnyArray, card: ModelCard, preparation: Preparation) -> An
     return np.abs(rho * np.float32(uncertainty.relative_floor))
 
 
-def _sigma_in_domain(score: AnyArray, spec: ConfidenceSpec, floor: float) -> AnyArray:
+def sigma_of_score(score: AnyArray, spec: ConfidenceSpec, floor: float) -> AnyArray:
     """Return the standard deviation that a score stands for, in the domain of the card.
 
     A probability has no unit and only ranks; it stretches the relative floor until a calibration
@@ -275,7 +268,7 @@ def _sigma_in_domain(score: AnyArray, spec: ConfidenceSpec, floor: float) -> Any
     return np.abs(score)  # sigma, log_error
 
 
-def _masks(
+def masks_of(
     raw: AnyArray, rho: AnyArray, outputs: Mapping[str, AnyArray], card: ModelCard
 ) -> tuple[AnyArray, AnyArray | None]:
     """Return (invalid, far) on the grid of the network's output."""
@@ -292,7 +285,7 @@ def _masks(
             invalid |= disparity >= spec.params.max_disp - 1
     far = None
     for mask in card.masks:
-        outside = ~_COMPARE[mask.op](_companion(outputs, mask.tensor, rho), mask.value)
+        outside = ~_COMPARE[mask.op](companion_plane(outputs, mask.tensor, rho), mask.value)
         if mask.otherwise == 'far':
             far = outside if far is None else far | outside
         else:

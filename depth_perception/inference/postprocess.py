@@ -21,6 +21,7 @@ from depth_perception.core.filters import (
     TemporalFilter,
 )
 from depth_perception.core.frame import MonoFrame, StereoFrame
+from depth_perception.core.scale_sigma import relative_limit
 from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
@@ -83,7 +84,8 @@ class Postprocessor:
         rho, sigma_rho = raw.rho, raw.sigma_rho
         if settings.filters__temporal_weight > 0.0:
             rho, sigma_rho = self._temporal.fuse(rho, sigma_rho, settings.filters__temporal_weight)
-        depth = _judged_depth(rho, sigma_rho, raw.far, settings)
+        most_sigma = relative_limit(raw.scale, settings.max_relative_sigma)
+        depth = _judged_depth(rho, sigma_rho, raw.far, settings, most_sigma)
         if settings.filters__flying_pixels:
             depth[
                 flying_pixel_mask(
@@ -122,14 +124,18 @@ class Postprocessor:
 
 
 def _judged_depth(
-    rho: InverseDepthMap, sigma_rho: SigmaMap, far: Mask | None, settings: EstimatorSettings
+    rho: InverseDepthMap,
+    sigma_rho: SigmaMap,
+    far: Mask | None,
+    settings: EstimatorSettings,
+    most_relative_sigma: float,
 ) -> DepthMap:
     """Return Z = 1 / rho with the codes for unknown, beyond range and too near."""
     rho_min = np.float32(1.0 / settings.max_depth_m)
     with np.errstate(divide='ignore', over='ignore', invalid='ignore'):
         depth: DepthMap = np.reciprocal(rho, dtype=np.float32)
         limit = np.maximum(rho, rho_min)
-        limit *= np.float32(settings.max_relative_sigma)
+        limit *= np.float32(most_relative_sigma)
         known = sigma_rho <= limit
         known &= sigma_rho > 0.0
     too_near, too_far = range_masks(rho, settings.min_depth_m, settings.max_depth_m)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.frame import ColourOrder, MonoFrame, Picture, StereoFrame
+from depth_perception.core.frame import ColourOrder, GroundPose, MonoFrame, Picture, StereoFrame
 from depth_perception.core.ground import ground_inverse_depth
 from depth_perception.core.types import AnyArray, Pixels
-from depth_perception.errors import NotMetricError
+from depth_perception.errors import ModelError, NotMetricError
 from depth_perception.inference.card_schema import InputSpec, ResizeSpec
 from depth_perception.inference.images import pixels_in
 from depth_perception.inference.resize import resized_pixels, ResizePlan
-from depth_perception.parameters import MonoEstimatorSettings
 import numpy as np
 
 _ORDERS: dict[str, ColourOrder] = {'rgb': 'rgb', 'bgr': 'bgr', 'gray': 'grey'}
@@ -26,13 +25,13 @@ class Preparation:
         frame: The images and their cameras.
         plan: How they reach the grid of the network.
         resize: The policy the plan was made from.
-        ground: Settings that hold the pose of the camera above the floor; None for stereo.
+        ground: Pose of the camera above the floor; None if it is not known.
     """
 
     frame: MonoFrame | StereoFrame
     plan: ResizePlan
     resize: ResizeSpec
-    ground: MonoEstimatorSettings | None = None
+    ground: GroundPose | None = None
 
     @property
     def camera(self) -> PinholeCamera:
@@ -116,18 +115,13 @@ def _camera_tensor(spec: InputSpec, preparation: Preparation) -> AnyArray:
         rays[0, 2] = 1.0
         rays /= camera.ray_norm
         return rays.astype(spec.dtype, copy=False)
+    if spec.source != 'ground_inverse_depth':
+        raise ModelError(f'input {spec.tensor}: {spec.source} does not belong to this task')
     ground = preparation.ground
-    if spec.source != 'ground_inverse_depth' or ground is None:
-        raise NotMetricError(f'input {spec.tensor}: {spec.source} is not known for this frame')
-    if ground.ground__camera_height_m <= 0.0:
+    if ground is None:
         raise NotMetricError(
             'the height of the camera above the floor is not known; set '
-            'ground.camera_height_m [m] and ground.pitch_deg [deg]'
+            'ground.camera_height_m [m] and ground.pitch_deg [deg], or ground.frame'
         )
-    rho = ground_inverse_depth(
-        camera,
-        ground.ground__camera_height_m,
-        np.deg2rad(ground.ground__pitch_deg),
-        np.deg2rad(ground.ground__roll_deg),
-    )
+    rho = ground_inverse_depth(camera, ground.height_m, ground.pitch_rad, ground.roll_rad)
     return np.asarray(rho, spec.dtype)[None, None]

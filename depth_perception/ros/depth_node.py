@@ -11,7 +11,8 @@ import abc
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from depth_perception.inference.estimator import DepthEstimator, open_estimator
+from depth_perception.inference.estimator import open_estimator
+from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.messages.frames import FrameReader, MessageSet
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.diagnostics import Condition, DiagnosticsPublisher

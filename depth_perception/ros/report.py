@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from depth_perception.core.summary import summarise
-from depth_perception.inference.estimator import DepthEstimator
+from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.ros.inputs import Inputs
 from depth_perception.ros.ledger import Ledger
 from depth_perception.ros.standard import installation_report

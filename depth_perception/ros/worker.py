@@ -9,7 +9,7 @@ from typing import Any
 
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.errors import CalibrationError, FrameError, ModelError, NotMetricError
-from depth_perception.inference.estimator import DepthEstimator
+from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.messages.frames import FrameReader, MessageSet
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.latency import RateMeter, StageTimes

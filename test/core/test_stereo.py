@@ -1,10 +1,13 @@
 """The rig: signs of disparity, doffs and baseline, pinned by asymmetric numbers."""
 
+import dataclasses
+
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.stereo import (
     depth_from_disparity,
     disparity_from_depth,
     inverse_depth_from_disparity,
+    stereo_references,
     StereoRig,
 )
 from depth_perception.errors import CalibrationError
@@ -61,3 +64,17 @@ def test_resized_rig_scales_disparity_with_the_width():
 def test_rig_that_is_not_rectified_is_refused(right, baseline_m, words):
     with pytest.raises(CalibrationError, match=words):
         StereoRig(LEFT, right, baseline_m)
+
+
+def test_matches_become_references_spread_over_the_image():
+    left = PinholeCamera(40, 30, 50.0, 50.0, 19.0, 14.0)
+    rig = StereoRig(left, dataclasses.replace(left, cx=21.0), 0.2)  # f b = 10, doffs = 2
+    disparity = np.full((30, 40), np.nan, np.float32)
+    disparity[4:28, 7:33] = np.add.outer(np.arange(24.0), 0.5 * np.arange(26.0))
+    made = stereo_references(disparity, np.full((30, 40), 0.25, np.float32), rig, 100)
+    assert len(made) == 100
+    np.testing.assert_allclose(made.rho, ((made.v - 4.0) + 0.5 * (made.u - 7.0) + 2.0) / 10.0)
+    np.testing.assert_allclose(made.sigma_rho, 0.025)
+    assert np.ptp(made.u) == 25.0
+    assert np.ptp(made.v) == 23.0
+    assert len(stereo_references(disparity, np.full((30, 40), np.nan, np.float32), rig, 9)) == 0

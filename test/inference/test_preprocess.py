@@ -3,13 +3,12 @@
 import math
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.frame import GroundPose, MonoFrame, Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
 from depth_perception.errors import NotMetricError
 from depth_perception.inference.card_schema import InputSpec, ResizeSpec
 from depth_perception.inference.preprocess import normalised_tensor, Preparation, tensors_from
 from depth_perception.inference.resize import plan_resize
-from depth_perception.parameters import MonoEstimatorSettings
 import numpy as np
 import pytest
 
@@ -90,7 +89,7 @@ def test_constant_has_the_type_of_the_card():
 def test_floor_needs_the_height_of_the_camera():
     spec = InputSpec(tensor='x', source='ground_inverse_depth')
     with pytest.raises(NotMetricError, match=r'set ground.camera_height_m \[m\]'):
-        tensor(spec, prepared(ground=MonoEstimatorSettings()))
+        tensor(spec, prepared())
 
 
 def test_grey_weighs_the_channels_in_their_order():
@@ -101,10 +100,8 @@ def test_grey_weighs_the_channels_in_their_order():
 
 
 def test_floor_is_seen_from_the_configured_pose():
-    settings = MonoEstimatorSettings(
-        ground__camera_height_m=1.3, ground__pitch_deg=12.0, ground__roll_deg=-7.0
-    )
-    made = tensor(InputSpec(tensor='x', source='ground_inverse_depth'), prepared(ground=settings))
+    pose = GroundPose(1.3, math.radians(12.0), math.radians(-7.0))
+    made = tensor(InputSpec(tensor='x', source='ground_inverse_depth'), prepared(ground=pose))
     pitch, roll = math.radians(12.0), math.radians(-7.0)
     x, y = (0 - 2.0) / 8.0, (3 - 1.0) / 10.0
     level = y * math.cos(roll) + x * math.sin(roll)
