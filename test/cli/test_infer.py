@@ -106,7 +106,7 @@ def test_mono_takes_its_scale_from_the_floor(scene, pictures, tmp_path):
         (('--fx', '520'), 'give --calib FILE or --baseline-m M'),
         (('--fx', '0', '--baseline-m', '0.1'), 'focal lengths are fx=0.0'),
         (('--fx', '520', '--baseline-m', '-0.1'), 'left and right are swapped'),
-        (('--fx', '5', '--baseline-m', '1', '--model', 'floor-stixels'), 'is a mono model'),
+        (('--fx', '5', '--baseline-m', '1', '--model', 'floor-stixels'), 'set ground.camera'),
         (('--fx', '5', '--baseline-m', '1', '--set', 'x=1'), 'unknown setting x'),
         (('--fx', '5', '--baseline-m', '1', '--set', 'max_depth_m'), 'wants NAME=VALUE'),
         (('--fx', '5', '--baseline-m', '1', '--calib', 'none.txt'), 'cannot read the calibration'),

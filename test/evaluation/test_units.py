@@ -35,7 +35,7 @@ def test_parameters_of_one_task_do_not_disturb_the_other():
     stereo, mono = choose_models(
         ['sgbm', 'floor-stixels'], ['ground.camera_height_m=1.5', 'sgbm.mode=hh']
     )
-    assert stereo.assignments == ('sgbm.mode=hh',)
+    assert stereo.assignments == ('ground.camera_height_m=1.5', 'sgbm.mode=hh')
     assert mono.settings(compressed=False) == MonoSettings(
         model='floor-stixels', ground__camera_height_m=1.5
     )
@@ -47,7 +47,7 @@ def test_parameters_of_one_task_do_not_disturb_the_other():
         (['sgbm', 'sgbm'], [], 'already'),
         (['sgbm,sgbm.mode=best'], [], 'sgbm.mode'),
         (['a b=sgbm'], [], 'no label'),
-        (['sgbm'], ['ground.camera_height_m=1.0'], 'none of the models'),
+        (['floor-stixels'], ['sgbm.mode=hh'], 'none of the models'),
         (['sgbm'], ['max_depth_m'], 'NAME=VALUE'),
         (['sgbm,max_depth_m'], [], 'NAME=VALUE'),
     ],
