@@ -54,7 +54,8 @@ def register(subparsers: Any) -> None:
         action='append',
         default=[],
         metavar='[LABEL=]CARD[,NAME=VALUE...]',
-        help='id or path of a model card, with parameters of its own; repeatable. Default: sgbm',
+        help='id or path of a model card, with parameters of its own; pair:CARD runs a network on '
+        'one image in the stereo node; repeatable. Default: sgbm',
     )
     parser.add_argument('--out', type=Path, default=Path('evaluation'), help='folder of results')
     parser.add_argument(

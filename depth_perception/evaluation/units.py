@@ -21,6 +21,7 @@ from depth_perception.settings import declarations_of, settings_with
 
 DETAILED_FRAMES = 100
 """So many frames of a run have the costly figures, evenly spread; all of a short run."""
+_ON_PAIR = 'pair:'
 _LABEL = re.compile(r'[A-Za-z0-9][\w.+-]{0,63}')
 
 
@@ -70,7 +71,8 @@ def choose_models(texts: Sequence[str], common: Sequence[str]) -> list[ModelChoi
     """Return the models that the command line names.
 
     Args:
-        texts: '[LABEL=]CARD[,NAME=VALUE...]' each.
+        texts: '[LABEL=]CARD[,NAME=VALUE...]' each; 'pair:CARD' runs a network on one image in
+            the stereo node, where the pair gives it its scale.
         common: 'NAME=VALUE' that holds for every model that knows NAME.
 
     Raises:
@@ -94,16 +96,18 @@ def _choose(text: str, common: Sequence[str]) -> ModelChoice:
     head, *assignments = text.split(',')
     label, equals, name = head.partition('=')
     name = name if equals else label
+    on_pair = name.startswith(_ON_PAIR)
+    name = name.removeprefix(_ON_PAIR)
     card = load_card({'auto': AUTO_STEREO, 'auto-mono': AUTO_MONO}.get(name, name))
+    task = 'stereo' if on_pair else str(card.task)
     if not equals:
-        label = ','.join([card.id, *assignments]) if assignments else card.id
+        label = ','.join([f'{card.id}{"+pair" if on_pair else ""}', *assignments])
     elif not _LABEL.fullmatch(label):
         raise SettingsError(f'--model: {label!r} is no label; letters, digits, . _ + - only')
-    kind = StereoSettings if card.task == 'stereo' else MonoSettings
-    known = declarations_of(kind)
+    known = declarations_of(StereoSettings if task == 'stereo' else MonoSettings)
     shared = tuple(one for one in common if one.partition('=')[0] in known)
     path = name if name.endswith(('.yaml', '.yml')) else card.id
-    choice = ModelChoice(label, path, (*shared, *assignments), str(card.task), model_sha256(card))
+    choice = ModelChoice(label, path, (*shared, *assignments), task, model_sha256(card))
     choice.settings(compressed=False)  # refuses what is not accepted
     return choice
 

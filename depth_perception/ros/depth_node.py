@@ -281,6 +281,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             state=self.state,
             trouble=self.trouble,
             not_metric=self._metric_problem(),
+            jump=worker.recent_jump() if worker else '',
             wanted=wanted,
             waiting=waiting,
             losses='' if waiting else losses,

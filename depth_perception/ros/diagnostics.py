@@ -20,6 +20,7 @@ class Condition:
         state: Lifecycle state.
         trouble: Why the last transition failed; '' if it did not.
         not_metric: Why there is no depth in metres; '' if there is.
+        jump: A change of scale of the last seconds, held back or followed; '' if there was none.
         wanted: Names of the outputs that somebody listens to.
         waiting: What does not arrive; '' if frames do.
         losses: Why fewer frames come than images arrive; '' if none are lost.
@@ -32,6 +33,7 @@ class Condition:
     state: str = 'unconfigured'
     trouble: str = ''
     not_metric: str = ''
+    jump: str = ''
     wanted: Sequence[str] = ()
     waiting: str = ''
     losses: str = ''
@@ -44,12 +46,13 @@ class Condition:
 def judge(condition: Condition) -> tuple[bytes, str]:
     """Return level and sentence; the gravest finding speaks."""
     c = condition
-    if c.trouble:
-        return DiagnosticStatus.ERROR, c.trouble
-    if c.not_metric:
-        return DiagnosticStatus.ERROR, f'not metric, nothing is published: {c.not_metric}'
+    not_metric = c.not_metric and f'not metric, nothing is published: {c.not_metric}'
+    if c.trouble or not_metric:
+        return DiagnosticStatus.ERROR, c.trouble or not_metric
     if c.state != 'active':
         return DiagnosticStatus.OK, c.state
+    if c.jump:
+        return DiagnosticStatus.ERROR, c.jump
     findings = [f'incompatible QoS: {text}' for text in c.mismatches]
     findings += [text for text in (c.waiting, c.losses, c.sparse) if text]
     findings += [f'frames dropped: {text}' for text in (c.recent_drop,) if text]

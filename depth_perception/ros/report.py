@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.summary import summarise
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.ros.inputs import Inputs
@@ -60,6 +61,24 @@ def sparse_estimate(worker: Worker, *, stereo: bool) -> str:
     return f'only {known:.1f} % of the pixels are known: {causes}'
 
 
+def figures_of_scale(estimate: DepthEstimate) -> dict[str, Any]:
+    """Return how the depth became metric: rung, s, t, covariance, references and failures."""
+    scale, report = estimate.scale, estimate.report
+    (ss, st), (_, tt) = scale.covariance
+    figures: dict[str, Any] = {
+        'scale rung': scale.rung.value,
+        'scale sigma [%]': 100.0 * scale.sigma_relative,
+        'scale s': scale.s,
+        'scale t': scale.t,
+        'scale covariance ss/st/tt': f'{ss:.4g} / {st:.4g} / {tt:.4g}',
+        'scale references': scale.references,
+        'scale references that agree': report.inliers,
+    }
+    for rung, reason in report.failures:
+        figures[f'scale not from {rung.value}'] = reason
+    return figures
+
+
 def figures_of_worker(worker: Worker) -> dict[str, Any]:
     """Return rate, latencies and quality of the last frames."""
     figures: dict[str, Any] = {
@@ -75,8 +94,7 @@ def figures_of_worker(worker: Worker) -> dict[str, Any]:
     summary = summarise(estimate)
     return {
         **figures,
-        'scale rung': estimate.scale.rung.value,
-        'scale sigma [%]': 100.0 * estimate.scale.sigma_relative,
+        **figures_of_scale(estimate),
         'valid pixels [%]': summary.valid_percent,
         'median sigma / depth [%]': 100.0 * summary.median_relative_sigma,
     }

@@ -13,7 +13,7 @@ from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.messages.frames import FrameReader, MessageSet
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.latency import RateMeter, StageTimes
-from depth_perception.ros.ledger import Ledger
+from depth_perception.ros.ledger import Ledger, QUIET_S
 from depth_perception.ros.mailbox import Mailbox
 from depth_perception.ros.outputs import Outputs, Result
 
@@ -29,6 +29,7 @@ class Worker:
         rate: Rate of served frames.
         newest: The last estimate; None before the first.
         not_metric: Why there is no depth in metres; '' as long as there is.
+        scale_jumps: Number of frames in which the scale jumped.
         input_age_s: Age of the newest frame when it was taken [s].
 
     Args:
@@ -54,6 +55,8 @@ class Worker:
         self.rate = RateMeter()
         self.newest: DepthEstimate | None = None
         self.not_metric = ''
+        self.scale_jumps = 0
+        self._jump = (float('-inf'), '')
         self.input_age_s = float('nan')
         self._estimator = estimator
         self._reader = reader
@@ -113,6 +116,7 @@ class Worker:
         self._estimator.settings = settings
         estimate = self._estimator.estimate(frame)
         self.not_metric = ''
+        self._watch_scale(estimate.report.jump)
         header = messages.images[0].header
         result = Result(estimate, frame.image, header, settings)
         if self._mailbox.closed:
@@ -133,6 +137,17 @@ class Worker:
                 'service': (time.perf_counter() - taken_s) * 1e3,
             }
         )
+
+    def _watch_scale(self, jump: str) -> None:
+        if jump:
+            self.scale_jumps += 1
+            self._jump = (time.monotonic(), jump)
+            self._ledger.error('scale_jump', jump)
+
+    def recent_jump(self) -> str:
+        """Return what the last jump of the scale was, if it is a recent one; else ''."""
+        moment, text = self._jump
+        return text if time.monotonic() - moment < QUIET_S else ''
 
     def _check_age(self, messages: MessageSet, settings: NodeSettings) -> None:
         now_ns = self._now_ns()

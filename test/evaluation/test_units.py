@@ -41,6 +41,14 @@ def test_parameters_of_one_task_do_not_disturb_the_other():
     )
 
 
+def test_mono_network_may_run_on_the_pair():
+    (choice,) = choose_models(['pair:floor-stixels,sgbm.mode=hh'], [])
+    assert (choice.label, choice.task) == ('floor-stixels+pair,sgbm.mode=hh', 'stereo')
+    assert choice.settings(compressed=False) == StereoSettings(
+        model='floor-stixels', sgbm__mode='hh'
+    )
+
+
 @pytest.mark.parametrize(
     ('models', 'common', 'seen'),
     [

@@ -27,6 +27,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
         (Condition(state='active', mismatches=['m']), WARN, 'incompatible QoS: m'),
         (Condition(state='active', recent_drop='step: d'), WARN, 'frames dropped: step: d'),
         (Condition(state='active', waiting='w', not_metric='n'), ERROR, 'not metric'),
+        (Condition(state='active', waiting='w', jump='the scale jumped'), ERROR, 'scale jumped'),
     ],
 )
 def test_the_gravest_finding_speaks(condition, level, part):
