@@ -1,8 +1,9 @@
 """From the output and its sigma to inverse depth with a sigma that has the scale's doubt in it.
 
-Stated domain: sigma_rho / rho <= 0.3 and sigma_s / s <= 0.2, normal errors. Within it sigma_rho
-and sigma_Z agree to 3 % with half the width of the central 68.3 % of a Monte Carlo; outside,
-pixels are invalid.
+Stated domain: normal errors, sigma_rho / rho <= 0.3, and the product of the errors of s and o has
+at most 3 % of the variance. Within it sigma_rho and sigma_Z agree to 3 % with half the width of
+the central 68.3 % of a Monte Carlo; outside, pixels are invalid. How well s alone is known does
+not matter, since rho is linear in (s, t).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from depth_perception.core.types import AnyArray, DepthMap, InverseDepthMap, Sig
 import numpy as np
 
 FAR_LIMIT = 0.3  # sigma_rho / rho beyond which a pixel is not metric
-_MOST_SCALE_SIGMA = 0.2
 _EXTRAPOLATED = 2.0
+_MOST_PRODUCT = 0.03  # share of the variance that products of errors may have
 _UNCONFIRMED = (Rung.PLUGIN, Rung.PRIOR)
 _ROWS_PER_BLOCK = 64  # rows whose temporaries stay in the cache
 
@@ -37,7 +38,7 @@ def metric_inverse_depth(
     o_range: tuple[float, float] = (-math.inf, math.inf),
     limit: float = FAR_LIMIT,
 ) -> tuple[InverseDepthMap, SigmaMap]:
-    """Return rho = s o + t and sigma_rho^2 = s^2 sigma_o^2 + [o 1] C [o 1]^T.
+    """Return rho = s o + t, sigma_rho^2 = (s^2 + sigma_s^2) sigma_o^2 + [o 1] C [o 1]^T.
 
     Args:
         output: (H, W) output in the domain of inverse depth; NaN unknown.
@@ -48,13 +49,12 @@ def metric_inverse_depth(
 
     Returns:
         (H, W) float32 inverse depth and sigma [1/m]; both NaN where the output is unknown, where
-        rho is not positive, and where sigma_rho / rho is beyond the limit. The whole frame is NaN
-        if sigma_s / s is beyond its domain, unless the scale is a stored prior or of a plug-in.
+        rho is not positive, and where sigma_rho / rho is beyond the limit.
     """
     rho: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
     sigma_output = np.broadcast_to(sigma_output, output.shape)
-    bound = _bound(scale, limit)
+    bound = relative_limit(scale, limit)
     for rows in _blocks(output.shape[0]):
         _convert(output[rows], sigma_output[rows], scale, o_range, (rho[rows], sigma[rows]))
         _invalidate(rho[rows], sigma[rows], bound)
@@ -67,9 +67,10 @@ def scaled_output(
     scale: Scale,
     o_range: tuple[float, float] = (-math.inf, math.inf),
 ) -> tuple[InverseDepthMap, SigmaMap]:
-    """Return s o + t and its sigma as `metric_inverse_depth` does, but judge no pixel.
+    """Return s o + t and its sigma as `metric_inverse_depth` does, but no pixel is judged.
 
-    For who must tell what is surely far from what is not known.
+    For who must tell what is surely far from what is not known. Sigma is infinite outside of the
+    domain of its formula.
     """
     value: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
@@ -77,16 +78,6 @@ def scaled_output(
     for rows in _blocks(output.shape[0]):
         _convert(output[rows], sigma_output[rows], scale, o_range, (value[rows], sigma[rows]))
     return value, sigma
-
-
-def scale_problem(scale: Scale) -> str:
-    """Return why no pixel can be metric with this scale; '' if pixels can."""
-    relative = math.sqrt(scale.covariance[0][0]) / abs(scale.s)
-    if scale.rung in _UNCONFIRMED or relative <= _MOST_SCALE_SIGMA:
-        return ''
-    return (
-        f'the scale is known to {relative:.0%} only, {_MOST_SCALE_SIGMA:.0%} at most are allowed'
-    )
 
 
 def metric_depth(
@@ -103,7 +94,7 @@ def metric_depth(
     depth: DepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
     sigma_output = np.broadcast_to(sigma_output, output.shape)
-    bound = _bound(scale, limit)
+    bound = relative_limit(scale, limit)
     for rows in _blocks(output.shape[0]):
         _convert(output[rows], sigma_output[rows], scale, o_range, (depth[rows], sigma[rows]))
         _invalidate(depth[rows], sigma[rows], bound)
@@ -113,14 +104,6 @@ def metric_depth(
 
 def _blocks(height: int) -> Iterator[slice]:
     return (slice(top, top + _ROWS_PER_BLOCK) for top in range(0, height, _ROWS_PER_BLOCK))
-
-
-def _bound(scale: Scale, limit: float) -> float:
-    """Return the limit of sigma / rho; negative, so that nothing is valid, outside the domain."""
-    if scale.rung in _UNCONFIRMED:
-        return relative_limit(scale, limit)
-    within = math.sqrt(scale.covariance[0][0]) <= _MOST_SCALE_SIGMA * abs(scale.s)
-    return limit if within else -1.0
 
 
 def _invalidate(rho: InverseDepthMap, sigma: SigmaMap, bound: float) -> None:
@@ -150,7 +133,10 @@ def _convert(
     sigma += np.float32(cross)
     np.square(sigma, out=sigma)
     sigma += np.float32(max(tt - cross * cross, 0.0))
-    sigma += np.square(np.float32(scale.s) * sigma_output.astype(np.float32, copy=False))
+    own = np.square(sigma_output.astype(np.float32, copy=False))
+    sigma += np.float32(scale.s * scale.s + ss) * own
+    if ss > _MOST_PRODUCT * (scale.s * scale.s + ss):  # else no pixel can be outside
+        sigma[np.float32(ss) * own > np.float32(_MOST_PRODUCT) * sigma] = np.inf
     np.sqrt(sigma, out=sigma)
     if math.isfinite(o_range[0]) or math.isfinite(o_range[1]):
         with np.errstate(invalid='ignore'):

@@ -11,7 +11,7 @@ from depth_perception.core.frame import GroundPose, MonoFrame, StereoFrame
 from depth_perception.core.scale_filter import FilterRules
 from depth_perception.core.scale_ground import fit_ground, in_depth
 from depth_perception.core.scale_ladder import LadderRules, LadderStep, ScaleLadder
-from depth_perception.core.scale_sigma import scale_problem, scaled_output
+from depth_perception.core.scale_sigma import scaled_output
 from depth_perception.core.scale_types import Outcome, References, ScaleFit
 from depth_perception.core.types import InverseDepthMap, SigmaMap
 from depth_perception.errors import NotMetricError
@@ -146,12 +146,8 @@ class MetricScaler:
         step = self._step(relative, frame, settings, in_domain if rungs else None)
         if step.scale is None:
             raise NotMetricError(self._told(step, rungs, frame))
-        problem = scale_problem(step.scale)
-        if problem:
-            raise NotMetricError(f'{self._says_nothing()}: {problem}')
-        shifted = relative.output + np.float32(step.scale.t / step.scale.s)
-        doubt = np.hypot(relative.sigma, relative.relative_sigma * np.abs(shifted))
-        metric, sigma = scaled_output(relative.output, doubt, step.scale, step.o_range)
+        metric, sigma = scaled_output(relative.output, relative.sigma, step.scale, step.o_range)
+        np.hypot(sigma, relative.relative_sigma * np.abs(metric), out=sigma)
         if relative.domain == 'depth':
             with np.errstate(divide='ignore', invalid='ignore'):
                 metric = np.where(metric > 0.0, np.reciprocal(metric), np.float32(np.nan))

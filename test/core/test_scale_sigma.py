@@ -1,7 +1,12 @@
 """Sigma of inverse depth and depth against Monte Carlo, and what is invalid."""
 
 from depth_perception.core.estimate import Rung, Scale
-from depth_perception.core.scale_sigma import depth_with_sigma, metric_depth, metric_inverse_depth
+from depth_perception.core.scale_sigma import (
+    depth_with_sigma,
+    metric_depth,
+    metric_inverse_depth,
+    scaled_output,
+)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -28,8 +33,8 @@ def half_width(values):
 @given(
     st.floats(0.02, 1.5),
     st.floats(-0.5, 0.5),
-    st.floats(0.0, 0.2),
-    st.floats(0.0, 0.2),
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 0.5),
     st.floats(-0.95, 0.95),
     st.floats(0.0, 0.25),
 )
@@ -70,19 +75,33 @@ def test_far_limit_is_invalid_and_never_clamped():
     assert sigma[0, 0] == pytest.approx(0.058)
 
 
-def test_a_scale_beyond_its_domain_leaves_nothing():
-    output = np.full((2, 2), 5.0, np.float32)
-    for s_sigma, valid in ((0.019, True), (0.021, False)):
-        rho, _ = metric_inverse_depth(output, 0.1, scale_of(0.1, 0.0, s_sigma, 0.0, 0.0))
-        assert np.isfinite(rho).all() == valid
+def test_a_doubtful_scale_costs_only_the_pixels_that_it_makes_doubtful():
+    # s is known to 60 %, but s and t err together: at o = 5 the inverse depth is sure.
+    scale = scale_of(0.1, 0.5, 0.06, 0.3, -0.9999)
+    output = np.array([[5.0, 15.0]], np.float32)
+    rho, sigma = scaled_output(output, 0.0, scale)
+    assert sigma[0, 0] < 0.01
+    assert sigma[0, 1] == pytest.approx(0.6, rel=0.01)
+    rho, _ = metric_inverse_depth(output, 0.0, scale)
+    assert np.isfinite(rho).tolist() == [[True, False]]
+
+
+def test_products_of_errors_are_counted_and_bounded():
+    # sigma_s / s = 0.5, so the product has a fifth of the variance that s and o alone bring ...
+    scale = scale_of(0.1, 0.2, 0.05, 0.0, 0.0)
+    _, sigma = scaled_output(np.array([[0.0, 40.0]], np.float32), 1.0, scale)
+    assert np.isinf(sigma[0, 0])  # ... where nothing else is added
+    expected = np.sqrt((0.1**2 + 0.05**2) + (0.05 * 40.0) ** 2)
+    assert sigma[0, 1] == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_stored_prior_is_judged_by_what_the_pixel_adds():
     scale = scale_of(0.1, 0.0, 0.03, 0.0, 0.0, rung=Rung.PRIOR, sigma_relative=0.3)
     output = np.full((1, 2), 5.0, np.float32)
-    rho, sigma = metric_inverse_depth(output, np.array([[1.4, 1.6]]), scale)
+    rho, sigma = metric_inverse_depth(output, np.array([[1.0, 1.6]]), scale)
     assert np.isfinite(rho).tolist() == [[True, False]]
-    assert sigma[0, 0] / rho[0, 0] == pytest.approx(np.hypot(0.3, 0.28), rel=1e-4)
+    expected = np.sqrt(0.3**2 + (1.0 + 0.3**2) * 0.2**2)  # the product of both errors, too
+    assert sigma[0, 0] / rho[0, 0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_sigma_doubles_where_the_references_do_not_reach():
@@ -95,7 +114,7 @@ def test_sigma_doubles_where_the_references_do_not_reach():
 
 def test_strongly_correlated_covariance_does_not_cancel():
     # o near 1e4: [o 1] C [o 1]^T is 1e-4 of its parts, which float32 about o = 0 would lose.
-    scale = scale_of(1e-4, -0.5, 1e-5, 0.1, -0.999999)
+    scale = scale_of(1e-4, -0.5, 1e-5, 0.1, -0.999999)  # sigma_s / s is 0.1
     output = np.array([[1.0e4, 1.02e4]], np.float32)
     _, sigma = metric_inverse_depth(output, 0.0, scale)
     (ss, cross), (_, tt) = scale.covariance
