@@ -66,14 +66,14 @@ def guess_of(
     """Return the guess of a plug-in, checked; a defect in it costs the guess, not the frame."""
     try:
         found = plugin.scale(image, output, camera)
+        if found is None:
+            return Rejected(Rejection.NO_REFERENCES, 'the plug-in has no guess')
+        covariance = np.asarray(found.covariance, np.float64)
+        numbers = [float(found.s), float(found.t), *np.ravel(covariance).tolist()]
     except Exception as error:  # noqa: BLE001 - somebody else's code
         return Rejected(Rejection.NO_REFERENCES, f'the plug-in failed: {error!r}')
-    if found is None:
-        return Rejected(Rejection.NO_REFERENCES, 'the plug-in has no guess')
-    covariance = np.asarray(found.covariance, np.float64)
-    numbers = [found.s, found.t, *np.ravel(covariance).tolist()]
     if covariance.shape != (2, 2) or not all(math.isfinite(value) for value in numbers):
         return Rejected(Rejection.NO_REFERENCES, f'the plug-in gave no numbers: {found}')
     if found.s <= 0.0:
         return Rejected(Rejection.NOT_POSITIVE, f'the plug-in gave the scale {found.s:.3g}')
-    return found
+    return ScaleFit(numbers[0], numbers[1], covariance)
