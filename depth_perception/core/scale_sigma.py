@@ -66,17 +66,27 @@ def scaled_output(
     sigma_output: AnyArray,
     scale: Scale,
     o_range: tuple[float, float] = (-math.inf, math.inf),
+    relative_sigma: AnyArray | float = 0.0,
 ) -> tuple[InverseDepthMap, SigmaMap]:
     """Return s o + t and its sigma as `metric_inverse_depth` does, but no pixel is judged.
 
     For who must tell what is surely far from what is not known. Sigma is infinite outside of the
     domain of its formula.
+
+    Args:
+        output: (H, W) output of the network.
+        sigma_output: (H, W) its standard deviation, or one number.
+        scale: Scale, shift and their covariance.
+        o_range: Outputs that the references cover; sigma is doubled outside.
+        relative_sigma: (H, W) standard deviation as a fraction of s o + t, or one number: added.
     """
     value: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
-    sigma_output = np.broadcast_to(sigma_output, output.shape)
+    sigma_output = np.broadcast_to(np.asarray(sigma_output, np.float32), output.shape)
+    relative = np.broadcast_to(np.asarray(relative_sigma, np.float32), output.shape)
     for rows in _blocks(output.shape[0]):
-        _convert(output[rows], sigma_output[rows], scale, o_range, (value[rows], sigma[rows]))
+        out = value[rows], sigma[rows]
+        _convert(output[rows], sigma_output[rows], scale, o_range, out, relative[rows])
     return value, sigma
 
 
@@ -120,6 +130,7 @@ def _convert(
     scale: Scale,
     o_range: tuple[float, float],
     out: tuple[InverseDepthMap, SigmaMap],
+    relative_sigma: AnyArray | None = None,
 ) -> None:
     """Fill `out`, inverse depth and sigma, without any check of validity."""
     rho, sigma = out
@@ -137,6 +148,8 @@ def _convert(
     sigma += np.float32(scale.s * scale.s + ss) * own
     if ss > _MOST_PRODUCT * (scale.s * scale.s + ss):  # else no pixel can be outside
         sigma[np.float32(ss) * own > np.float32(_MOST_PRODUCT) * sigma] = np.inf
+    if relative_sigma is not None:
+        sigma += np.square(relative_sigma * rho)
     np.sqrt(sigma, out=sigma)
     if math.isfinite(o_range[0]) or math.isfinite(o_range[1]):
         with np.errstate(invalid='ignore'):

@@ -11,7 +11,7 @@ from depth_perception.errors import ModelError
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import companion_plane, masks_of, plane_of, sigma_of_score
 from depth_perception.inference.preprocess import Preparation
-from depth_perception.inference.resize import restored_map
+from depth_perception.inference.resize import restored_map, ResizePlan
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +22,8 @@ class Relative:
 
     Attributes:
         output: (H, W) float32; NaN unknown.
-        sigma: (H, W) float32, one standard deviation of `output`, in its unit; 0 where the
-            network does not tell.
+        sigma: (H, W) float32 or one number, one standard deviation of `output`, in its unit; 0
+            where the network does not tell.
         relative_sigma: (H, W) float32 or one number: what the network, or its card, says of the
             error as a fraction of the inverse depth.
         far: (H, W) bool, sky; None where the network does not tell.
@@ -77,14 +77,16 @@ def decode_relative(
     plan = preparation.plan
     return Relative(
         output=restored_map(output, plan),
-        sigma=restored_map(np.broadcast_to(sigma, output.shape).astype(np.float32), plan),
-        relative_sigma=(
-            relative if relative.ndim == 0 else restored_map(relative.astype(np.float32), plan)
-        ),
+        sigma=_restored(sigma, plan),
+        relative_sigma=_restored(relative, plan),
         far=None if far is None else restored_map(_bytes(far), plan, nearest=True).astype(bool),
         domain='depth' if spec.kind == 'depth_affine' else 'inverse_depth',
         affine=spec.kind != 'depth_scale',
     )
+
+
+def _restored(sigma: AnyArray, plan: ResizePlan) -> AnyArray:
+    return sigma if sigma.ndim == 0 else restored_map(sigma.astype(np.float32), plan)
 
 
 def _bytes(mask: AnyArray) -> AnyArray:

@@ -146,8 +146,13 @@ class MetricScaler:
         step = self._step(relative, frame, settings, in_domain if rungs else None)
         if step.scale is None:
             raise NotMetricError(self._told(step, rungs, frame))
-        metric, sigma = scaled_output(relative.output, relative.sigma, step.scale, step.o_range)
-        np.hypot(sigma, relative.relative_sigma * np.abs(metric), out=sigma)
+        metric, sigma = scaled_output(
+            relative.output,
+            relative.sigma,
+            step.scale,
+            step.o_range,
+            relative.relative_sigma,
+        )
         if relative.domain == 'depth':
             with np.errstate(divide='ignore', invalid='ignore'):
                 metric = np.where(metric > 0.0, np.reciprocal(metric), np.float32(np.nan))
