@@ -94,7 +94,31 @@ class ScaleSettings(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorSettings(GroundSettings, ScaleSettings):
+class UncertaintySettings(Checked):
+    """How sigma is made of the score of a model."""
+
+    uncertainty__calibration_file: str = setting(
+        '',
+        "Calibration of sigma, made by `depth_perception calibrate`; '': that of the card, if it "
+        'has one; none: take the score as it is.',
+    )
+    uncertainty__online: bool = setting(
+        True,
+        'Correct sigma, by 0.5 to 4 times, by what references (laser, landmarks) say of it.',
+        live=True,
+    )
+    camera__focal_sigma_relative: float = setting(
+        0.0,
+        'Relative standard deviation of the focal length, as camera calibrators report it: '
+        'sigma_f / f. Counts where metres come from it (stereo, intrinsics).',
+        low=0.0,
+        high=0.5,
+        live=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorSettings(GroundSettings, ScaleSettings, UncertaintySettings):
     """What mono and stereo estimators share."""
 
     model: str = setting(
@@ -222,6 +246,22 @@ class StereoEstimatorSettings(EstimatorSettings):
         unit='px',
         low=0.1,
         high=64.0,
+        live=True,
+    )
+    camera__baseline_sigma_relative: float = setting(
+        0.0,
+        'Relative standard deviation of the baseline, sigma_b / b: error of the distance of the '
+        'cameras over that distance.',
+        low=0.0,
+        high=0.5,
+        live=True,
+    )
+    camera__doffs_sigma_px: float = setting(
+        0.0,
+        'Standard deviation of cx right minus cx left; about 1.4 times the sigma of one cx.',
+        unit='px',
+        low=0.0,
+        high=20.0,
         live=True,
     )
 

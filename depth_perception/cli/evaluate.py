@@ -65,13 +65,14 @@ def register(subparsers: Any) -> None:
         metavar='NAME=VALUE',
         help='parameter of every model, see `depth_perception settings`; repeatable',
     )
-    _add_inputs(parser)
+    add_inputs(parser)
     _add_judging(parser)
     _add_running(parser)
     parser.set_defaults(func=run)
 
 
-def _add_inputs(parser: argparse.ArgumentParser) -> None:
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose topics and frames."""
     group = parser.add_argument_group('topics (found by type where not given)')
     group.add_argument('--image', default='', metavar='TOPIC', help='(left) image')
     group.add_argument('--right', default='', metavar='TOPIC', help='right image')
@@ -97,15 +98,7 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
         metavar='LABEL[,LABEL...]',
         help=f'alignments with the truth, beside online (as published): {", ".join(LABELS[1:])}',
     )
-    group.add_argument(
-        '--protocol',
-        default='none',
-        choices=('none', *PROTOCOLS),
-        help='crop and caps of a benchmark',
-    )
-    group.add_argument('--crop', choices=CROPS, help='part of the image that counts')
-    group.add_argument('--min-depth', type=float, metavar='M', help='nearest truth that counts')
-    group.add_argument('--max-depth', type=float, metavar='M', help='farthest truth that counts')
+    add_masks(group)
     group.add_argument(
         '--ranges',
         default=','.join(f'{edge:g}' for edge in DEFAULT_EDGES_M),
@@ -127,18 +120,31 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
         'N-th frame; default: for 100 frames of a run or more, and for all of a run below 200',
     )
     group.add_argument(
-        '--truth-tolerance',
-        type=float,
-        default=20.0,
-        metavar='MS',
-        help='greatest difference of the stamps of image and truth; default: %(default)s',
-    )
-    group.add_argument(
         '--fail-if',
         action='append',
         default=[],
         metavar='GATE',
         help="exit with 1 if it holds, e.g. 'abs_rel>0.1' or 'latency_ms.p95>50'; repeatable",
+    )
+
+
+def add_masks(group: Any) -> None:
+    """Add the options that choose pixels."""
+    group.add_argument(
+        '--protocol',
+        default='none',
+        choices=('none', *PROTOCOLS),
+        help='crop and caps of a benchmark',
+    )
+    group.add_argument('--crop', choices=CROPS, help='part of the image that counts')
+    group.add_argument('--min-depth', type=float, metavar='M', help='nearest truth that counts')
+    group.add_argument('--max-depth', type=float, metavar='M', help='farthest truth that counts')
+    group.add_argument(
+        '--truth-tolerance',
+        type=float,
+        default=20.0,
+        metavar='MS',
+        help='greatest difference of the stamps of image and truth; default: %(default)s',
     )
 
 
@@ -182,7 +188,11 @@ def run(arguments: argparse.Namespace) -> int:
             request,
             plan,
             means,
-            command=['evaluate', *(str(path) for path in arguments.bags), *_options(arguments)],
+            command=[
+                'evaluate',
+                *(str(path) for path in arguments.bags),
+                *options_given(arguments),
+            ],
             gates=gates,
             on_event=progress.hear,
         )
@@ -246,7 +256,7 @@ def _edges(text: str) -> tuple[float, ...]:
     return edges
 
 
-def _options(arguments: argparse.Namespace) -> list[str]:
+def options_given(arguments: argparse.Namespace) -> list[str]:
     """Return the options that the user gave, for the record."""
     return [
         f'--{name.replace("_", "-")}={value}'

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 import sys
 
 import depth_perception
-from depth_perception.cli import compare, convert, demo, evaluate, infer, models, settings
+from depth_perception.cli import (
+    calibrate,
+    compare,
+    convert,
+    demo,
+    evaluate,
+    infer,
+    models,
+    settings,
+)
 from depth_perception.errors import DepthPerceptionError
 
 USAGE_ERROR = 2
@@ -24,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument('--debug', action='store_true', help='show the traceback of an error')
     verbs = top.add_subparsers(dest='verb', required=True, metavar='VERB')
-    for module in (infer, demo, convert, evaluate, compare, models, settings):
+    for module in (infer, demo, convert, evaluate, compare, calibrate, models, settings):
         module.register(verbs)
     return top
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from depth_perception.core.calibration_curve import SigmaCurve
 from depth_perception.core.calibration_fit import (
@@ -62,6 +62,8 @@ class Calibration:
         power: Held-out figures of the power law.
         table: Held-out figures of the isotonic table.
         groups: Scenes or bags used.
+        held_out_sigma: Group -> (N,) sigma of its pixels, in the order of its samples, by the
+            curve of the chosen form that was fitted without it; what `held_out` is made of.
     """
 
     curve: SigmaCurve
@@ -70,6 +72,7 @@ class Calibration:
     power: CalibrationFigures
     table: CalibrationFigures
     groups: tuple[str, ...]
+    held_out_sigma: Mapping[str, _Values] = field(default_factory=dict, compare=False)
 
 
 def calibrated(samples: Sequence[ScoredErrors]) -> Calibration:
@@ -91,8 +94,8 @@ def calibrated(samples: Sequence[ScoredErrors]) -> Calibration:
             f'fitted on; got {len(groups)}'
         )
     whole = joined(samples)
-    power, power_temperature = _held_out(samples, groups, fit_power)
-    table, table_temperature = _held_out(samples, groups, fit_table)
+    power, power_temperature, power_sigma = _held_out(samples, groups, fit_power)
+    table, table_temperature, table_sigma = _held_out(samples, groups, fit_table)
     use_table = power.ence_robust > POWER_ENCE and table.ence_robust < _CLEARLY * power.ence_robust
     curve: SigmaCurve
     if use_table:
@@ -100,15 +103,17 @@ def calibrated(samples: Sequence[ScoredErrors]) -> Calibration:
     else:
         curve = fit_power(whole).scaled(power_temperature)
     before = calibration_figures(whole, whole.score)
-    return Calibration(curve, table if use_table else power, before, power, table, groups)
+    held_out = table if use_table else power
+    sigma = table_sigma if use_table else power_sigma
+    return Calibration(curve, held_out, before, power, table, groups, sigma)
 
 
 def _held_out(
     samples: Sequence[ScoredErrors],
     groups: Sequence[str],
     fitter: Callable[[ScoredErrors], SigmaCurve],
-) -> tuple[CalibrationFigures, float]:
-    """Return the figures of all groups when held out, and their common temperature."""
+) -> tuple[CalibrationFigures, float, dict[str, _Values]]:
+    """Return the figures of all groups when held out, their common temperature, and sigma."""
     folds = min(FOLDS, len(groups))
     parts, sigmas = [], []
     for fold in range(folds):
@@ -120,7 +125,13 @@ def _held_out(
                 sigmas.append(curve.exact(sample.score))
     pixels, sigma = joined(parts), np.concatenate(sigmas)
     temperature = coverage_temperature(pixels, sigma)
-    return calibration_figures(pixels, sigma * temperature), temperature
+    sigma = sigma * temperature
+    ends = np.cumsum([part.error.size for part in parts])
+    of_group: dict[str, list[_Values]] = {}
+    for part, values in zip(parts, np.split(sigma, ends[:-1]), strict=True):
+        of_group.setdefault(part.group, []).append(values)
+    by_group = {group: np.concatenate(values) for group, values in of_group.items()}
+    return calibration_figures(pixels, sigma), temperature, by_group
 
 
 def calibration_figures(sample: ScoredErrors, sigma: _Values) -> CalibrationFigures:

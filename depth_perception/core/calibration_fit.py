@@ -21,7 +21,7 @@ import math
 from depth_perception.core.calibration_curve import PowerCurve, TableCurve
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.simplex import minimum
-from depth_perception.core.types import AnyArray
+from depth_perception.core.types import AnyArray, Mask
 from depth_perception.errors import CalibrationError
 import numpy as np
 from numpy.typing import NDArray
@@ -82,14 +82,23 @@ def scored_errors(
     """
     check_shapes(predicted=(predicted, 'H W'), truth=(truth, 'H W'), score=(score, 'H W'))
     usable = np.isfinite(predicted) & np.isfinite(truth) & np.isfinite(score) & (score > 0.0)
+    places = spread_places(usable, limit)
+    taken = [array.reshape(-1)[places].astype(np.float64) for array in (predicted, truth, score)]
+    reference = np.full(places.size, float(reference_sigma))
+    return ScoredErrors(group, taken[0] - taken[1], taken[2], reference)
+
+
+def spread_places(usable: Mask, limit: int) -> NDArray[np.intp]:
+    """Return flat indices of at most `limit` true pixels, evenly spread, always the same ones.
+
+    Rising; where there are hardly more pixels than `limit` a few come twice.
+    """
     places = np.flatnonzero(usable)
     if places.size > limit:
         runs = np.arange(limit, dtype=np.float64)
         inside = (runs * _GOLDEN) % 1.0
         places = places[((runs + inside) * (places.size / limit)).astype(np.intp)]
-    taken = [array.reshape(-1)[places].astype(np.float64) for array in (predicted, truth, score)]
-    reference = np.full(places.size, float(reference_sigma))
-    return ScoredErrors(group, taken[0] - taken[1], taken[2], reference)
+    return places
 
 
 def joined(samples: Sequence[ScoredErrors], group: str = '') -> ScoredErrors:

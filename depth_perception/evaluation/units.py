@@ -16,6 +16,7 @@ from depth_perception.evaluation.records import plain
 from depth_perception.evaluation.streams import CameraStreams, TruthStreams
 from depth_perception.inference.cards import artifact_path, file_sha256, load_card, ModelCard
 from depth_perception.inference.estimator import AUTO_MONO, AUTO_STEREO
+from depth_perception.inference.sigma import calibration_path
 from depth_perception.parameters import MonoSettings, StereoSettings
 from depth_perception.settings import declarations_of, settings_with
 
@@ -34,7 +35,8 @@ class ModelChoice:
         card: Id or path of its card.
         assignments: 'NAME=VALUE' of every parameter that is not at its default.
         task: 'mono' or 'stereo'.
-        sha256: Hash of the card and of its network file: what the figures belong to.
+        sha256: Hash of the card, of its network file and of the calibration of its sigma: what the
+            figures belong to.
     """
 
     label: str
@@ -108,8 +110,14 @@ def _choose(text: str, common: Sequence[str]) -> ModelChoice:
     shared = tuple(one for one in common if one.partition('=')[0] in known)
     path = name if name.endswith(('.yaml', '.yml')) else card.id
     choice = ModelChoice(label, path, (*shared, *assignments), task, model_sha256(card))
-    choice.settings(compressed=False)  # refuses what is not accepted
-    return choice
+    settings = choice.settings(compressed=False)  # refuses what is not accepted
+    calibration = calibration_path(card, settings)
+    return choice if calibration is None else replace(choice, sha256=_with(choice, calibration))
+
+
+def _with(choice: ModelChoice, calibration: Path) -> str:
+    """Return a hash of a model together with the calibration of its sigma."""
+    return hashlib.sha256(f'{choice.sha256} {file_sha256(calibration)}'.encode()).hexdigest()
 
 
 def _check_common(choices: Sequence[ModelChoice], common: Sequence[str]) -> None:

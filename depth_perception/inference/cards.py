@@ -88,9 +88,7 @@ def available_cards() -> list[ModelCard]:
     Raises:
         ModelError: If a card breaks the schema; the message names the file.
     """
-    paths = {
-        path.stem: path for folder in reversed(card_folders()) for path in folder.glob('*.yaml')
-    }
+    paths = {path.stem: path for folder in reversed(card_folders()) for path in _cards_in(folder)}
     return [load_card(str(path)) for _, path in sorted(paths.items())]
 
 
@@ -147,6 +145,11 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _cards_in(folder: Path) -> list[Path]:
+    """Return the cards of a folder; calibration files (*.sigma.yaml) are none."""
+    return [path for path in folder.glob('*.yaml') if not path.name.endswith('.sigma.yaml')]
+
+
 def _card_path(id_or_path: str) -> Path:
     path = Path(id_or_path).expanduser()
     if path.suffix in ('.yaml', '.yml'):
@@ -158,7 +161,7 @@ def _card_path(id_or_path: str) -> Path:
         candidate = folder / f'{id_or_path}.yaml'
         if candidate.parent == folder and candidate.is_file():
             return candidate
-    known = sorted({path.stem for folder in folders for path in folder.glob('*.yaml')})
+    known = sorted({path.stem for folder in folders for path in _cards_in(folder)})
     raise ModelError(f'there is no model {id_or_path!r}; there are {", ".join(known)}')
 
 

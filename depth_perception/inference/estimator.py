@@ -14,6 +14,7 @@ from depth_perception.inference.decode import Decoded
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.inference.mono_estimators import GuidedEstimator, MonoEstimator
 from depth_perception.inference.ort_backend import OrtBackend
+from depth_perception.inference.plain_score import disparity_score
 from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.relative import Relative
 from depth_perception.inference.sgbm import SgbmBackend
@@ -53,6 +54,7 @@ class StereoEstimator(DepthEstimator[StereoEstimatorSettings]):
             far=decoded.far,
             scale=Scale(Rung.STEREO),
             disparity=self._disparity(decoded.disparity, pair),
+            score=disparity_score(decoded.sigma_rho, pair.rig),
         )
 
     def _disparity(self, values: DisparityMap, frame: StereoFrame) -> Disparity:

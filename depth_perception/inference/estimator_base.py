@@ -13,6 +13,7 @@ from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import decode, Decoded
+from depth_perception.inference.honesty import HonestSigma
 from depth_perception.inference.postprocess import Postprocessor, RawEstimate
 from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.relative import decode_relative, Relative
@@ -30,12 +31,14 @@ class DepthEstimator(abc.ABC, Generic[S]):
         card: The model that is run.
         backend: What runs it.
         settings: The settings in force; replace the whole object to change them.
+        sigma: Makes sigma of the score, and watches it at the references.
     """
 
     def __init__(self, card: ModelCard, backend: Backend, settings: S) -> None:
         self.card = card
         self.backend = backend
         self.settings: S = settings
+        self.sigma = HonestSigma(card, settings)
         self._postprocessor = Postprocessor()
         self._plan: ResizePlan | None = None
         self._camera: PinholeCamera | None = None
@@ -48,6 +51,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
     def reset(self) -> None:
         """Forget earlier frames."""
         self._postprocessor.reset()
+        self.sigma.reset()
 
     def close(self) -> None:
         """Free what the backend holds."""
@@ -96,7 +100,10 @@ class DepthEstimator(abc.ABC, Generic[S]):
             decode=(read - inferred) * 1e3,
             scale=(time.perf_counter() - read) * 1e3,
         )
-        return self._postprocessor.finish(raw, frame, settings)
+        honest = self.sigma.applied(raw, frame, settings)
+        estimate = self._postprocessor.finish(honest, frame, settings)
+        self.sigma.observe(raw, estimate, frame, settings)
+        return estimate
 
     def _preparation(self, frame: MonoFrame | StereoFrame, settings: S) -> Preparation:
         size = frame.camera.width, frame.camera.height

@@ -15,6 +15,8 @@ from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import Decoded
 from depth_perception.inference.estimator_base import DepthEstimator
+from depth_perception.inference.honesty import references_to_fit
+from depth_perception.inference.plain_score import with_relative_score
 from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.relative import Relative
@@ -61,15 +63,20 @@ class _Scaling:
             scaled = self.scaler.scaled(decoded, frame, settings, references)
         elif self.uses_ground:
             scale, sigma = _on_the_floor(decoded, frame, settings)
-            return RawEstimate(decoded.rho, sigma, scale, decoded.far)
+            return with_relative_score(
+                RawEstimate(decoded.rho, sigma, scale, decoded.far), decoded
+            )
         else:
             focal = self._card.output.kind in _INTRINSIC_KINDS
             own = Scale(Rung.INTRINSICS if focal else Rung.NETWORK)
             scaled = self.scaler.refined(
                 decoded.rho, decoded.sigma_rho, own, frame, settings, references
             )
-        return RawEstimate(
-            scaled.rho, scaled.sigma_rho, scaled.scale, decoded.far, report=scaled.report
+        return with_relative_score(
+            RawEstimate(
+                scaled.rho, scaled.sigma_rho, scaled.scale, decoded.far, report=scaled.report
+            ),
+            decoded,
         )
 
 
@@ -120,7 +127,7 @@ class MonoEstimator(DepthEstimator[MonoEstimatorSettings]):
         frame: MonoFrame | StereoFrame,
         settings: MonoEstimatorSettings,
     ) -> RawEstimate:
-        return self._scaling.raw(decoded, frame, settings, frame.surroundings.references)
+        return self._scaling.raw(decoded, frame, settings, references_to_fit(frame, settings))
 
 
 @final
@@ -179,7 +186,7 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
     ) -> RawEstimate:
         assert isinstance(frame, StereoFrame)  # _prepare saw to it
         references = joined_references(
-            frame.surroundings.references, self._matches(frame, settings)
+            references_to_fit(frame, settings), self._matches(frame, settings)
         )
         raw = self._scaling.raw(decoded, frame, settings, references)
         disparity = raw.rho * np.float32(frame.rig.focal_baseline) - np.float32(frame.rig.doffs_px)
@@ -195,6 +202,7 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
             Disparity(disparity, frame.rig, low, high),
             report=raw.report,
             score=raw.score,
+            shared_sigma_rho=raw.shared_sigma_rho,
         )
 
     def _matches(self, frame: StereoFrame, settings: StereoEstimatorSettings) -> References | None:

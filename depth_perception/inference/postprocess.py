@@ -40,6 +40,8 @@ class RawEstimate:
         timings_ms: Duration of the stages so far [ms].
         report: How the scale was come by.
         score: What `sigma_rho` was made from; None where there is no score.
+        shared_sigma_rho: (H, W) float32 [1/m], the part of `sigma_rho` that does not come from the
+            score (scale, floor); None if there is none.
     """
 
     rho: InverseDepthMap
@@ -50,6 +52,7 @@ class RawEstimate:
     timings_ms: dict[str, float] = field(default_factory=dict)
     report: ScaleReport = NO_REPORT
     score: RawScore | None = None
+    shared_sigma_rho: SigmaMap | None = None
 
 
 class Postprocessor:

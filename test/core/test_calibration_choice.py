@@ -117,3 +117,17 @@ def test_rank_correlation_against_scipy(first, second):
     else:
         wanted = stats.spearmanr(first, second).statistic
         assert rank_correlation(first, second) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_held_out_sigma_is_what_the_figures_are_made_of():
+    """Two samples a scene, in an order that is not that of the folds."""
+    samples = scenes(lambda u: np.hypot(0.5 * u, 0.1), gains=(1.0, 1.3, 0.8, 1.0, 1.2, 0.9, 1.1))
+    samples = [*samples[::-1], *scenes(lambda u: u, gains=(1.0, 1.0, 1.0), pixels=300)]
+    found = calibrated(samples)
+    assert set(found.held_out_sigma) == set(found.groups)
+    groups = [joined([s for s in samples if s.group == name], name) for name in found.groups]
+    sigma = np.concatenate([found.held_out_sigma[group.group] for group in groups])
+    again = calibration_figures(joined(groups), sigma)
+    assert again.within_1_sigma == found.held_out.within_1_sigma
+    assert again.beyond_5_sigma == found.held_out.beyond_5_sigma
+    assert again.spearman == pytest.approx(found.held_out.spearman, rel=1e-9)

@@ -151,6 +151,8 @@ STEREO = {
     'sgbm.support': 0.95,
     'sgbm.speckle_area_px': 0,
     'sgbm.speckle_jump_px': 8.0,
+    'camera.baseline_sigma_relative': 0.05,
+    'camera.doffs_sigma_px': 1.0,
 }
 MONO = {
     'ground.camera_height_m': 0.6,

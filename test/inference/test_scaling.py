@@ -120,8 +120,8 @@ def test_affine_network_becomes_metric_by_references(scene, card):
     assert estimate.valid.mean() > 0.95
     assert estimate.scale.rung is Rung.REFERENCES
     assert (estimate.scale.s, estimate.scale.t) == pytest.approx((0.8, -0.05), abs=0.01)
-    assert estimate.scale.references == 200
-    assert estimate.report.inliers >= 180
+    assert estimate.scale.references == 160  # the others watch sigma
+    assert estimate.report.inliers >= 144
     # 2 % of the card and the small doubt about the scale.
     assert np.nanmedian(estimate.sigma / estimate.depth) == pytest.approx(0.02, rel=0.1)
 

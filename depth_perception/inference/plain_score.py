@@ -1,0 +1,45 @@
+"""The raw score of a model that has no other: its own sigma, before any calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from depth_perception.core.estimate import RawScore
+from depth_perception.core.stereo import StereoRig
+from depth_perception.core.types import AnyArray, SigmaMap
+from depth_perception.inference.decode import Decoded
+from depth_perception.inference.postprocess import RawEstimate
+from depth_perception.inference.relative import Relative
+import numpy as np
+
+NAME = 'sigma'
+
+
+def disparity_score(sigma_rho: SigmaMap, rig: StereoRig) -> RawScore:
+    """Return sigma of the disparity [px] as the score of a stereo model."""
+    values: SigmaMap = np.multiply(sigma_rho, np.float32(rig.focal_baseline), dtype=np.float32)
+    return RawScore(values, NAME, 'disparity_px')
+
+
+def with_relative_score(raw: RawEstimate, decoded: Decoded | Relative) -> RawEstimate:
+    """Return a metric estimate of a network on one image with its score, sigma of ln Z.
+
+    What its sigma has beyond that is the part of scale and floor.
+    """
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+        values = _relative_sigma(raw, decoded).astype(np.float32, copy=False)
+        shared = np.square(raw.sigma_rho) - np.square(values * raw.rho)
+        np.sqrt(np.maximum(shared, np.float32(0.0)), out=shared)
+    return replace(raw, score=RawScore(values, NAME, 'log_depth'), shared_sigma_rho=shared)
+
+
+def _relative_sigma(raw: RawEstimate, decoded: Decoded | Relative) -> AnyArray:
+    if isinstance(decoded, Decoded):
+        return decoded.sigma_rho / np.abs(decoded.rho)
+    floor = np.broadcast_to(decoded.relative_sigma, raw.rho.shape)
+    if decoded.sigma.ndim == 0 and float(decoded.sigma) == 0.0:
+        return floor
+    gain = np.float32(abs(raw.scale.s))
+    own = gain * decoded.sigma
+    own = own / raw.rho if decoded.domain == 'inverse_depth' else own * raw.rho
+    return np.asarray(np.sqrt(np.square(own) + np.square(floor)))
