@@ -74,6 +74,11 @@ class SigmaModel:
         return cls(found, _difference(found, score_settings(card, settings)))
 
     @property
+    def name(self) -> str:
+        """File name of the calibration; 'none' without one."""
+        return NO_CALIBRATION if self.calibration is None else self.calibration.path.name
+
+    @property
     def gross_share(self) -> float:
         """Share of gross errors that no sigma foresees, for `core.confidence`; 0 if not known."""
         return 0.0 if self.calibration is None else self.calibration.figures.beyond_5_sigma

@@ -167,8 +167,9 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
                 f'licence of {self._estimator.card.id}: {artifact.licence}; commercial use '
                 f'{"needs a look at it" if artifact.commercial else "is not allowed"}'
             )
-        if self._estimator.metric_problem:
-            self.get_logger().warning(self._estimator.metric_problem)
+        for problem in (self._estimator.metric_problem, self._estimator.sigma.warning):
+            if problem:
+                self.get_logger().warning(problem)
         self._outputs = Outputs(self, stereo=len(self.image_names) == 2)
         self._inputs = Inputs(
             self, self.image_names, self.settings, self._ledger, self._on_messages
@@ -258,7 +259,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         mismatches: list[str] = []
         figures = {'state': self.state, **figures_of_ledger(self._ledger)}
         wanted: Sequence[str] = ()
-        waiting = losses = sparse = ''
+        waiting = losses = sparse = dishonest = ''
         if self._inputs is not None and self._outputs is not None:
             mismatches = self._inputs.mismatches() + self._outputs.mismatches()
             for reason in mismatches:
@@ -271,6 +272,9 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             figures['qos mismatches'] = len(mismatches)
         if self._estimator is not None:
             figures |= figures_of_estimator(self._estimator)
+            dishonest = self._estimator.sigma.alarm
+            if dishonest:
+                self._ledger.warn('dishonest', dishonest)
         worker = self._worker
         if worker is not None:
             figures |= figures_of_worker(worker)
@@ -286,6 +290,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             waiting=waiting,
             losses='' if waiting else losses,
             sparse='' if waiting else sparse,
+            dishonest=dishonest,
             mismatches=mismatches,
             recent_drop=self._ledger.recent_drop(),
             rate_hz=worker.rate.rate_hz() if worker else 0.0,

@@ -25,6 +25,7 @@ class Condition:
         waiting: What does not arrive; '' if frames do.
         losses: Why fewer frames come than images arrive; '' if none are lost.
         sparse: Why hardly any pixel has a depth; '' if enough have.
+        dishonest: Why sigma cannot be trusted, by the references; '' while it can.
         mismatches: Publishers and subscribers whose QoS does not match.
         recent_drop: Why a frame was dropped in the last seconds; '' if none was.
         rate_hz: Frames published per second.
@@ -38,6 +39,7 @@ class Condition:
     waiting: str = ''
     losses: str = ''
     sparse: str = ''
+    dishonest: str = ''
     mismatches: Sequence[str] = field(default_factory=tuple)
     recent_drop: str = ''
     rate_hz: float = 0.0
@@ -54,7 +56,7 @@ def judge(condition: Condition) -> tuple[bytes, str]:
     if c.jump:
         return DiagnosticStatus.ERROR, c.jump
     findings = [f'incompatible QoS: {text}' for text in c.mismatches]
-    findings += [text for text in (c.waiting, c.losses, c.sparse) if text]
+    findings += [text for text in (c.waiting, c.losses, c.sparse, c.dishonest) if text]
     findings += [f'frames dropped: {text}' for text in (c.recent_drop,) if text]
     if findings:
         return DiagnosticStatus.WARN, '; '.join(findings)

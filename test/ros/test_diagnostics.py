@@ -24,6 +24,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
         (Condition(state='active', waiting='waiting for a'), WARN, 'waiting for a'),
         (Condition(state='active', sparse='only 0.1 % known'), WARN, 'only 0.1 % known'),
         (Condition(state='active', losses='40 % find no partner'), WARN, '40 % find'),
+        (Condition(state='active', dishonest='by the references'), WARN, 'by the references'),
         (Condition(state='active', mismatches=['m']), WARN, 'incompatible QoS: m'),
         (Condition(state='active', recent_drop='step: d'), WARN, 'frames dropped: step: d'),
         (Condition(state='active', waiting='w', not_metric='n'), ERROR, 'not metric'),
