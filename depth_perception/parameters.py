@@ -166,13 +166,42 @@ class EstimatorSettings(GroundSettings, ScaleSettings, UncertaintySettings):
         high=45.0,
         live=True,
     )
+    filters__flying_sigmas: float = setting(
+        2.0,
+        'A step of depth only counts as flying if it exceeds this many sigma of the surfaces '
+        'beside it; 0: whatever sigma is.',
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    filters__temporal: str = setting(
+        'still',
+        'Use of earlier frames. still: running mean by filters.temporal_weight; motion: fusion '
+        'along the way of the camera by TF, weighted by sigma.',
+        choices=('none', 'still', 'motion'),
+        live=True,
+    )
     filters__temporal_weight: float = setting(
         0.0,
-        'Weight of the past in a running mean of inverse depth; 0: off. For still cameras.',
+        'still: weight of the past in a running mean of inverse depth; 0: off. For still cameras.',
         low=0.0,
         high=0.95,
         live=True,
     )
+    filters__temporal_correlation: float = setting(
+        0.0,
+        'motion: share of the variance that consecutive frames have in common, which no number '
+        'of frames averages away; 0: 0.5 for the builtin matcher, 0.9 for networks.',
+        low=0.0,
+        high=0.95,
+        live=True,
+    )
+
+    @property
+    def remembers(self) -> bool:
+        """Whether earlier frames are part of an estimate."""
+        still = self.filters__temporal == 'still' and self.filters__temporal_weight > 0.0
+        return still or self.filters__temporal == 'motion'
 
     def check_together(self) -> None:
         """Check that the depth range is not empty.
@@ -306,6 +335,21 @@ class NodeSettings(Checked):
     )
     diagnostics_period_s: float = setting(
         1.0, 'Time between two diagnostics messages.', unit='s', low=0.1, high=60.0
+    )
+    cloud__max_sigma_m: float = setting(
+        0.0,
+        'Points with a greater sigma are left out of the cloud; 0: none.',
+        unit='m',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    cloud__max_sigma_relative: float = setting(
+        0.0,
+        'Points with a greater sigma / depth are left out of the cloud; 0: none.',
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     compressed_depth__png_level: int = setting(
         1, 'Effort of the compressedDepth PNG.', low=0, high=9, live=True

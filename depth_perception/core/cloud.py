@@ -4,12 +4,13 @@ Convention:
     One point is 20 bytes, little-endian: float32 x, y, z [m] in the optical frame, float32 rgb
     whose bits are 0x00RRGGBB (what PCL and RViz read), float32 uncertainty, one standard
     deviation of z [m]. Row and column of a point are those of its pixel. Where the depth is not
-    finite x, y, z and uncertainty are NaN; a cloud never holds Inf, because MoveIt's octomap
-    updater skips NaN but not Inf.
+    finite, or sigma too large for the gate, x, y, z and uncertainty are NaN; a cloud never holds
+    Inf, because MoveIt's octomap updater skips NaN but not Inf.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from depth_perception.core.camera import PinholeCamera
@@ -24,6 +25,41 @@ CLOUD_FIELDS = (('x', 0), ('y', 4), ('z', 8), ('rgb', 12), ('uncertainty', 16))
 POINT_STEP = 20
 
 _FLOATS = POINT_STEP // 4
+
+
+@dataclass(frozen=True)
+class SigmaGate:
+    """How sure of itself a point must be to be in a cloud.
+
+    Attributes:
+        max_m: Greatest sigma [m]; 0: any.
+        max_relative: Greatest sigma / depth; 0: any.
+    """
+
+    max_m: float = 0.0
+    max_relative: float = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every point may pass."""
+        return not (self.max_m > 0.0 or self.max_relative > 0.0)
+
+    def holes(self, depth: DepthMap, sigma: SigmaMap) -> NDArray[np.float32]:
+        """Return (H, W) float32: 0 where a point passes, else NaN; one without sigma never does.
+
+        Args:
+            depth: (H, W) float32 [m].
+            sigma: (H, W) float32 [m].
+        """
+        with np.errstate(invalid='ignore'):
+            passed = sigma <= np.float32(self.max_m or np.inf)
+            if self.max_relative > 0.0:
+                passed &= sigma <= depth * np.float32(self.max_relative)
+            holes: NDArray[np.float32] = np.divide(np.float32(0.0), passed, dtype=np.float32)
+        return holes
+
+
+OPEN_GATE = SigmaGate()
 
 
 def cloud_size(camera: PinholeCamera) -> int:
@@ -64,6 +100,7 @@ def pack_cloud(
     camera: PinholeCamera,
     picture: Picture | None,
     out: Any,
+    gate: SigmaGate = OPEN_GATE,
 ) -> None:
     """Write the organised cloud of a depth image into `out`.
 
@@ -73,6 +110,7 @@ def pack_cloud(
         camera: Camera of the depth image.
         picture: Colours on the same grid; None leaves the points black.
         out: Writable buffer of `cloud_size(camera)` bytes, e.g. an array.array('B').
+        gate: Which points become NaN for their sigma.
 
     Raises:
         ShapeError: If sizes do not agree, or the buffer has another size.
@@ -84,6 +122,10 @@ def pack_cloud(
     with np.errstate(invalid='ignore'):
         z = np.subtract(depth, depth)  # 0, or NaN where the depth is infinite
         z += depth
+    if not gate.is_open:
+        holes = gate.holes(depth, sigma)
+        z += holes
+        sigma = sigma + holes
     np.multiply(z, camera.ray_x, out=floats[..., 0])
     np.multiply(z, camera.ray_y[:, None], out=floats[..., 1])
     floats[..., 2] = z

@@ -53,8 +53,7 @@ def probability_within(
         raise SettingsError(f'gross_share must be 0 to below 1, got {gross_share}')
     if tail == 'gauss':
         values = confidence_from_sigma(depth, sigma, relative_error)
-        values[~(sigma > 0.0)] = 0.0
-        values *= np.float32(1.0 - gross_share)
+        values *= (sigma > 0.0) * np.float32(1.0 - gross_share)
         return values
     if tail != 'student4':
         raise SettingsError(f'tail must be gauss or student4, got {tail!r}')
@@ -67,6 +66,5 @@ def probability_within(
         inverse_square = np.reciprocal(ratio)  # g^2 = 1 / (1 / t^2 + 1 / 4)
     probability: NDArray[np.float32] = np.sqrt(inverse_square)
     probability *= np.float32(0.75) - inverse_square * np.float32(0.0625)
-    probability *= np.float32(1.0 - gross_share)
-    probability[~(known & np.isfinite(depth))] = 0.0
-    return probability
+    probability *= known * np.float32(1.0 - gross_share)
+    return np.fmax(probability, np.float32(0.0), out=probability)  # NaN becomes 0

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.confidence import Tail
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.stereo import StereoRig
 from depth_perception.core.types import DepthMap, DisparityMap, Mask, SigmaMap
@@ -124,6 +125,8 @@ class DepthEstimate:
         timings_ms: Duration of each stage [ms].
         report: How the scale was come by.
         score: What `sigma` was made from; None where there is no score.
+        tail: Distribution of the error, for `core.confidence`.
+        gross_share: Share of errors that have nothing to do with sigma, 0 to below 1.
 
     Raises:
         ShapeError: If arrays disagree in shape or dtype, or values break the rules above.
@@ -140,6 +143,8 @@ class DepthEstimate:
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     report: ScaleReport = NO_REPORT
     score: RawScore | None = None
+    tail: Tail = 'gauss'
+    gross_share: float = 0.0
 
     def __post_init__(self) -> None:
         check_shapes(

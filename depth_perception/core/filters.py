@@ -1,4 +1,4 @@
-"""Filters in image space: range, speckles, flying pixels, and a mean over time."""
+"""Filters in image space: range, speckles and flying pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMa
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS_PER_BLOCK = 32  # rows whose temporaries stay in the cache
+_ROWS_PER_BLOCK = 32  # rows whose temporaries stay in the cache; a multiple of the cell
+_CELL = 4  # side of the cells over which the noise of a surface is taken [px]
 
 
 def range_masks(
@@ -98,7 +99,12 @@ def _connected(
 
 
 def flying_pixel_mask(
-    depth: DepthMap, camera: PinholeCamera, relative_jump: float, grazing_angle_deg: float
+    depth: DepthMap,
+    camera: PinholeCamera,
+    relative_jump: float,
+    grazing_angle_deg: float,
+    sigma: SigmaMap | None = None,
+    sigmas: float = 2.0,
 ) -> Mask:
     """Return the pixels that hang in the air between a near and a far surface.
 
@@ -107,6 +113,11 @@ def flying_pixel_mask(
     limit: `relative_jump` of its depth, or the step of a surface that is seen at the grazing
     angle, whichever is smaller. A clean edge has its jump on one side only and stays. So does a
     floor: seen from height h at depth Z its grazing angle is about atan(h / Z).
+
+    Far away, noise alone makes steps of that size. Where sigma is given, a step must also exceed
+    `sigmas` standard deviations of the difference of two pixels of the surfaces beside it: those
+    of the least relative sigma within some 6 pixels. The sigma of the slope itself is of no use,
+    because most scores rise with the slope and would excuse it.
 
     Convention:
         A surface that meets the viewing ray at angle a changes by
@@ -118,32 +129,77 @@ def flying_pixel_mask(
         camera: Camera of the depth image.
         relative_jump: Relative change of depth from pixel to pixel that makes an edge.
         grazing_angle_deg: Surfaces seen at a smaller angle are taken for an edge [deg].
+        sigma: (H, W) float32 [m] of `depth`; None: steps of any significance count.
+        sigmas: Significance of a step, in standard deviations of the difference.
 
     Returns:
         (H, W) bool, true only where `depth` is finite.
     """
     height, width = depth.shape
-    tangent = math.tan(math.radians(grazing_angle_deg))
-    jump = np.float32(relative_jump)
-    column_limit = np.minimum(1.0 / (camera.fx * tangent * (1.0 + camera.ray_x**2)), jump)
-    row_limit = np.minimum(1.0 / (camera.fy * tangent * (1.0 + camera.ray_y**2)), jump)
-    column_limit = column_limit.astype(np.float32)[1:-1]
-    row_limit = row_limit.astype(np.float32)[:, None]
+    limits = _step_limits(camera, relative_jump, grazing_angle_deg)
+    noise = np.zeros((-(-height // _CELL), 1), np.float32)
+    if sigma is not None:
+        noise = _surface_noise(depth, sigma) * np.float32(math.sqrt(2.0) * sigmas)
     mask = np.zeros((height, width), np.bool_)
     with np.errstate(invalid='ignore'):
         for top in range(0, height, _ROWS_PER_BLOCK):
             bottom = min(top + _ROWS_PER_BLOCK, height)
-            block = depth[top:bottom]
+            cells = noise[top // _CELL : -(-bottom // _CELL)]
+            columns, rows = limits[0], limits[1][top:bottom]
+            if bool(np.any(cells > limits[2])):
+                level = _spread_out(cells, bottom - top, width)
+                columns, rows = np.fmax(columns, level), np.fmax(rows, level)
             if width > 2:
-                steps = block[:, 1:] - block[:, :-1]
-                limit = block[:, 1:-1] * column_limit
+                steps = depth[top:bottom, 1:] - depth[top:bottom, :-1]
+                limit = depth[top:bottom, 1:-1] * columns[..., 1:-1]
                 mask[top:bottom, 1:-1] = _on_slope(steps[:, :-1], steps[:, 1:], limit)
             first, last = max(top, 1), min(bottom, height - 1)
             if first < last:
                 steps = depth[first : last + 1] - depth[first - 1 : last]
-                limit = depth[first:last] * row_limit[first:last]
+                limit = depth[first:last] * rows[first - top : last - top]
                 mask[first:last] |= _on_slope(steps[:-1], steps[1:], limit)
     return mask
+
+
+def _step_limits(
+    camera: PinholeCamera, relative_jump: float, grazing_angle_deg: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32], np.float32]:
+    """Return the relative step to the next column (W,), to the next row (H, 1), and the least."""
+    tangent = math.tan(math.radians(grazing_angle_deg))
+    along_row = 1.0 / (camera.fx * tangent * (1.0 + camera.ray_x**2))
+    along_column = 1.0 / (camera.fy * tangent * (1.0 + camera.ray_y**2))
+    columns = np.minimum(along_row, relative_jump).astype(np.float32)
+    rows = np.minimum(along_column, relative_jump).astype(np.float32)[:, None]
+    return columns, rows, min(columns.min(), rows.min())
+
+
+def _surface_noise(depth: DepthMap, sigma: SigmaMap) -> NDArray[np.float32]:
+    """Return the least sigma / depth of every cell of 4x4 pixels and the 8 cells about it.
+
+    Returns:
+        (ceil(H / 4), ceil(W / 4)) float32; NaN where none of the pixels is known.
+    """
+    with np.errstate(invalid='ignore'):
+        relative = sigma / depth
+    rows, columns = (-(-size // _CELL) for size in depth.shape)
+    missing = rows * _CELL - depth.shape[0], columns * _CELL - depth.shape[1]
+    if any(missing):
+        relative = np.pad(relative, ((0, missing[0]), (0, missing[1])), constant_values=np.nan)
+    for _ in range(2):  # rows, then columns
+        parts = [relative[place::_CELL] for place in range(_CELL)]
+        least = np.full((parts[0].shape[0] + 2, parts[0].shape[1]), np.nan, np.float32)
+        middle = least[1:-1]
+        for part in parts:
+            np.fmin(middle, part, out=middle)
+        relative = np.fmin(np.fmin(least[:-2], least[2:]), middle).T
+    return np.ascontiguousarray(relative)
+
+
+def _spread_out(cells: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Return (height, width) pixels of cells of 4x4 pixels."""
+    pixels = np.empty((cells.shape[0], _CELL, cells.shape[1], _CELL), np.float32)
+    pixels[:] = cells[:, None, :, None]
+    return pixels.reshape(cells.shape[0] * _CELL, -1)[:height, :width]
 
 
 def _on_slope(
@@ -153,57 +209,3 @@ def _on_slope(
     slope: Mask = np.minimum(before, after) > limit
     slope |= np.maximum(before, after) < np.negative(limit, out=limit)
     return slope
-
-
-class TemporalFilter:
-    """Running mean of inverse depth per pixel, for cameras that stand still.
-
-    A pixel starts anew when it was unknown, or when it changed by more than `reset_sigmas`
-    standard deviations, so that what moves is not smeared. An unknown pixel stays unknown: the
-    past is never shown in place of the present.
-
-    Args:
-        reset_sigmas: Change, in standard deviations of the difference, that starts a pixel anew.
-    """
-
-    def __init__(self, reset_sigmas: float = 3.0) -> None:
-        self._reset_sigmas = reset_sigmas
-        self._past: tuple[InverseDepthMap, SigmaMap] | None = None
-
-    def reset(self) -> None:
-        """Forget the past."""
-        self._past = None
-
-    def fuse(
-        self, rho: InverseDepthMap, sigma_rho: SigmaMap, weight: float
-    ) -> tuple[InverseDepthMap, SigmaMap]:
-        """Return the mean of now and the past, and its standard deviation.
-
-        The sigmas are averaged like the values, because the errors of a matcher on an unchanged
-        scene are nearly the same in every frame: a mean over time calms the noise but does not
-        make the depth truer.
-
-        Args:
-            rho: (H, W) float32 [1/m]; NaN unknown.
-            sigma_rho: (H, W) float32 [1/m]; NaN unknown.
-            weight: Weight of the past, 0..1.
-
-        Returns:
-            New inverse depth and sigma. They are also the memory: do not write to them.
-        """
-        check_shapes(rho=(rho, 'H W'), sigma_rho=(sigma_rho, 'H W'))
-        if self._past is None or self._past[0].shape != rho.shape:
-            self._past = rho.copy(), sigma_rho.copy()
-            return self._past
-        past_rho, past_sigma = self._past
-        with np.errstate(invalid='ignore'):
-            change = np.subtract(past_rho, rho)
-            limit = np.square(past_sigma)
-            limit += np.square(sigma_rho)
-            limit *= np.float32(self._reset_sigmas**2)
-            steady = np.square(change) <= limit
-        share = steady * np.float32(weight)
-        mean = np.where(steady, rho + share * change, rho)
-        sigma = np.where(steady, sigma_rho + share * (past_sigma - sigma_rho), sigma_rho)
-        self._past = mean, sigma
-        return self._past

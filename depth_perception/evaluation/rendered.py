@@ -43,8 +43,8 @@ _BOXES = (
 def rendered_scene() -> Scene:
     """Return the rendered scene; the camera looks level, one metre above the floor."""
     left = PinholeCamera(WIDTH, HEIGHT, FOCAL_PX, FOCAL_PX, 319.5, 219.5)
-    picture_left, truth = _render(left, 0.0)
-    picture_right, _ = _render(left, BASELINE_M)
+    picture_left, truth = rendered_view(left)
+    picture_right, _ = rendered_view(left, shifted(np.eye(4), BASELINE_M))
     return Scene(
         name='Rendered boxes',
         origin='Rendered here, with exact depth, because the photographs could not be fetched.',
@@ -56,17 +56,34 @@ def rendered_scene() -> Scene:
     )
 
 
-def _render(camera: PinholeCamera, x_m: float) -> tuple[Pixels, DepthMap]:
-    """Return picture and depth [m] of `camera` standing at (x_m, 0, 0)."""
-    colour, depth = _cast(camera, x_m)
+def shifted(pose: NDArray[np.float64], x_m: float) -> NDArray[np.float64]:
+    """Return the (4, 4) pose of a camera `x_m` to the right of another one."""
+    moved = pose.copy()
+    moved[:3, 3] += pose[:3, 0] * x_m
+    return moved
+
+
+def rendered_view(
+    camera: PinholeCamera, pose: NDArray[np.float64] | None = None
+) -> tuple[Pixels, DepthMap]:
+    """Return the picture that a camera takes of the scene, and its depth [m].
+
+    Args:
+        camera: The camera.
+        pose: (4, 4) of its optical frame in that of `rendered_scene`; None: the same.
+    """
+    colour, depth = _cast(camera, np.eye(4) if pose is None else pose)
     return np.clip(colour * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8), depth
 
 
-def _cast(camera: PinholeCamera, x_m: float) -> tuple[NDArray[np.float64], DepthMap]:
+def _cast(
+    camera: PinholeCamera, pose: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], DepthMap]:
     ray = np.empty((camera.height, camera.width, 3))
     ray[..., 0], ray[..., 1] = camera.ray_x, camera.ray_y[:, None]
     ray[..., 2] = 1.0
-    origin = np.array([x_m, 0.0, 0.0])
+    ray = ray @ pose[:3, :3].T  # still 1 along the optical axis: its length counts depth
+    origin = pose[:3, 3]
     depth = np.full(ray.shape[:2], np.inf)
     colour = np.zeros(ray.shape)
     for number, box in enumerate(_BOXES):

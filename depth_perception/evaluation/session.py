@@ -128,7 +128,7 @@ class Session:
     @property
     def remembers(self) -> bool:
         """Whether earlier frames are part of an estimate."""
-        return bool(self.server.estimator.settings.filters__temporal_weight > 0.0)
+        return bool(self.server.estimator.settings.remembers)
 
     def sets(self) -> Iterator[MessageSet]:
         """Yield the complete sets of inputs of the unit's span, in order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.cloud import cloud_bytes, POINT_STEP
+from depth_perception.core.cloud import cloud_bytes, OPEN_GATE, POINT_STEP, SigmaGate
 from depth_perception.core.frame import Picture
 from depth_perception.core.types import DepthMap, SigmaMap
 import numpy as np
@@ -26,6 +26,7 @@ def pack_cloud_fast(
     camera: PinholeCamera,
     picture: Picture | None,
     out: Any,
+    gate: SigmaGate = OPEN_GATE,
 ) -> None:
     """Write the organised cloud of a depth image into `out`; see `core.cloud.pack_cloud`.
 
@@ -35,6 +36,7 @@ def pack_cloud_fast(
         camera: Camera of the depth image.
         picture: Colours on the same grid; None leaves the points black.
         out: Writable buffer of `cloud_size(camera)` bytes.
+        gate: Which points become NaN for their sigma.
 
     Raises:
         ShapeError: If sizes do not agree, or the buffer has another size.
@@ -51,8 +53,13 @@ def pack_cloud_fast(
         with np.errstate(invalid='ignore'):
             z = np.subtract(depth[part], depth[part])  # 0, or NaN where the depth is infinite
             z += depth[part]
+        error = sigma[part]
+        if not gate.is_open:
+            holes = gate.holes(depth[part], error)
+            z += holes
+            error = error + holes
         colours = _colour_words(picture, part, z.shape)
-        planes = [z * camera.ray_x, z * ray_y[part], z, colours, sigma[part]]
+        planes = [z * camera.ray_x, z * ray_y[part], z, colours, error]
         cv2.merge(planes, points[part])
 
 

@@ -14,7 +14,12 @@ from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import decode, Decoded
 from depth_perception.inference.honesty import HonestSigma
-from depth_perception.inference.postprocess import Postprocessor, RawEstimate
+from depth_perception.inference.postprocess import (
+    MATCHER_CORRELATION,
+    NETWORK_CORRELATION,
+    Postprocessor,
+    RawEstimate,
+)
 from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.relative import decode_relative, Relative
 from depth_perception.inference.resize import plan_resize, ResizePlan
@@ -39,7 +44,10 @@ class DepthEstimator(abc.ABC, Generic[S]):
         self.backend = backend
         self.settings: S = settings
         self.sigma = HonestSigma(card, settings)
-        self._postprocessor = Postprocessor()
+        builtin = card.builtin is not None
+        self._postprocessor = Postprocessor(
+            MATCHER_CORRELATION if builtin else NETWORK_CORRELATION
+        )
         self._plan: ResizePlan | None = None
         self._camera: PinholeCamera | None = None
 
@@ -47,6 +55,11 @@ class DepthEstimator(abc.ABC, Generic[S]):
     def metric_problem(self) -> str | None:
         """Why the settings in force give no metres, and what to do; None when they may."""
         return None
+
+    @property
+    def temporal_problem(self) -> str:
+        """Why the newest frame was not fused with earlier ones as asked for; '' when it was."""
+        return self._postprocessor.temporal_problem
 
     def reset(self) -> None:
         """Forget earlier frames."""

@@ -222,6 +222,7 @@ class HonestSigma:
                 raise ModelError(f'{self.model.calibration.path}: the model gives no score')
             pixel = self.model.sigma_rho(raw.score, raw.rho, rig)
             shared = raw.shared_sigma_rho
+            raw = replace(raw, tail='student4', gross_share=self.gross_share)
         self._pixel = pixel if settings.uncertainty__online else None
         sigma = pixel
         self._temperature = self._watch.temperature if settings.uncertainty__online else 1.0

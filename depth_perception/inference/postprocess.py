@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 import time
 from types import MappingProxyType
 
+from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.confidence import Tail
 from depth_perception.core.estimate import (
     DepthEstimate,
     Disparity,
@@ -14,17 +16,18 @@ from depth_perception.core.estimate import (
     Scale,
     ScaleReport,
 )
-from depth_perception.core.filters import (
-    flying_pixel_mask,
-    range_masks,
-    speckle_mask,
-    TemporalFilter,
-)
+from depth_perception.core.filters import flying_pixel_mask, range_masks, speckle_mask
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.scale_sigma import relative_limit
+from depth_perception.core.temporal import TemporalFilter
+from depth_perception.core.temporal_motion import MotionFilter, NO_POSE
 from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
+
+# Measured by benchmark/temporal_fusion.py: what lets sigma stay honest over a sequence.
+MATCHER_CORRELATION = 0.5  # its noise is new in every frame
+NETWORK_CORRELATION = 0.9  # sees the same thing again, and makes the same of it
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class RawEstimate:
         score: What `sigma_rho` was made from; None where there is no score.
         shared_sigma_rho: (H, W) float32 [1/m], the part of `sigma_rho` that does not come from the
             score (scale, floor); None if there is none.
+        tail: Distribution of the error.
+        gross_share: Share of errors that have nothing to do with sigma, 0 to below 1.
     """
 
     rho: InverseDepthMap
@@ -53,17 +58,32 @@ class RawEstimate:
     report: ScaleReport = NO_REPORT
     score: RawScore | None = None
     shared_sigma_rho: SigmaMap | None = None
+    tail: Tail = 'gauss'
+    gross_share: float = 0.0
 
 
 class Postprocessor:
-    """Judges raw estimates; remembers the past only for the temporal filter."""
+    """Judges raw estimates; remembers the past only for the temporal filter.
 
-    def __init__(self) -> None:
-        self._temporal = TemporalFilter()
+    Attributes:
+        temporal_problem: Why the newest frame was not fused with the past though the settings ask
+            for it, and what to do; '' where nothing is amiss.
+
+    Args:
+        correlation: Share of the variance that consecutive frames have in common, where the
+            settings leave it to the model.
+    """
+
+    def __init__(self, correlation: float = NETWORK_CORRELATION) -> None:
+        self._correlation = correlation
+        self.temporal_problem = ''
+        self._still = TemporalFilter()
+        self._motion = MotionFilter()
 
     def reset(self) -> None:
         """Forget the past, e.g. because the clock jumped or the camera changed."""
-        self._temporal.reset()
+        self._still.reset()
+        self._motion.reset()
 
     def finish(
         self, raw: RawEstimate, frame: MonoFrame | StereoFrame, settings: EstimatorSettings
@@ -84,26 +104,17 @@ class Postprocessor:
             Depth with NaN unknown, +Inf beyond range, -Inf too near.
         """
         start = time.perf_counter()
-        rho, sigma_rho = raw.rho, raw.sigma_rho
-        if settings.filters__temporal_weight > 0.0:
-            rho, sigma_rho = self._temporal.fuse(rho, sigma_rho, settings.filters__temporal_weight)
+        rho, sigma_rho = self._over_time(raw, frame, settings)
         most_sigma = relative_limit(raw.scale, settings.max_relative_sigma)
         depth = _judged_depth(rho, sigma_rho, raw.far, settings, most_sigma)
-        if settings.filters__flying_pixels:
-            depth[
-                flying_pixel_mask(
-                    depth,
-                    frame.camera,
-                    settings.filters__flying_jump,
-                    settings.filters__flying_angle_deg,
-                )
-            ] = np.nan
-        if settings.filters__speckle_area_px > 0:
-            _remove_speckles(depth, rho, settings)
-        valid = np.isfinite(depth)
         with np.errstate(invalid='ignore', over='ignore'):
             sigma = np.square(depth)
             sigma *= sigma_rho
+        if settings.filters__flying_pixels:
+            depth[_flying(depth, sigma, frame.camera, settings)] = np.nan
+        if settings.filters__speckle_area_px > 0:
+            _remove_speckles(depth, rho, settings)
+        valid = np.isfinite(depth)
         sigma[~valid] = np.nan
         disparity = raw.disparity
         if disparity is not None:
@@ -123,7 +134,26 @@ class Postprocessor:
             timings_ms=MappingProxyType(timings),
             report=raw.report,
             score=raw.score,
+            tail=raw.tail,
+            gross_share=raw.gross_share,
         )
+
+    def _over_time(
+        self, raw: RawEstimate, frame: MonoFrame | StereoFrame, settings: EstimatorSettings
+    ) -> tuple[InverseDepthMap, SigmaMap]:
+        """Return inverse depth and sigma, fused with the past as the settings ask for."""
+        rho, sigma_rho = raw.rho, raw.sigma_rho
+        self.temporal_problem = ''
+        if settings.filters__temporal == 'still' and settings.filters__temporal_weight > 0.0:
+            return self._still.fuse(rho, sigma_rho, settings.filters__temporal_weight)
+        if settings.filters__temporal == 'motion':
+            pose = frame.surroundings.fixed_from_camera
+            if pose is not None:
+                share = settings.filters__temporal_correlation or self._correlation
+                stamp_ns = frame.stamp_ns
+                return self._motion.fuse(rho, sigma_rho, frame.camera, pose, stamp_ns, share)
+            self.temporal_problem = NO_POSE
+        return rho, sigma_rho
 
 
 def _judged_depth(
@@ -148,6 +178,19 @@ def _judged_depth(
     if far is not None:
         depth[far] = np.inf
     return depth
+
+
+def _flying(
+    depth: DepthMap, sigma: SigmaMap, camera: PinholeCamera, settings: EstimatorSettings
+) -> Mask:
+    return flying_pixel_mask(
+        depth,
+        camera,
+        settings.filters__flying_jump,
+        settings.filters__flying_angle_deg,
+        sigma if settings.filters__flying_sigmas > 0.0 else None,
+        settings.filters__flying_sigmas,
+    )
 
 
 def _remove_speckles(depth: DepthMap, rho: InverseDepthMap, settings: EstimatorSettings) -> None:

@@ -6,7 +6,14 @@ from array import array
 import importlib.util
 from typing import Any
 
-from depth_perception.core.cloud import CLOUD_FIELDS, cloud_size, pack_cloud, POINT_STEP
+from depth_perception.core.cloud import (
+    CLOUD_FIELDS,
+    cloud_size,
+    OPEN_GATE,
+    pack_cloud,
+    POINT_STEP,
+    SigmaGate,
+)
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import Picture
 from depth_perception.errors import ShapeError
@@ -27,13 +34,20 @@ class CloudWriter:
         )
         self._pack = pack_cloud_fast if importlib.util.find_spec('cv2') else pack_cloud
 
-    def write(self, estimate: DepthEstimate, picture: Picture | None, header: Any) -> PointCloud2:
+    def write(
+        self,
+        estimate: DepthEstimate,
+        picture: Picture | None,
+        header: Any,
+        gate: SigmaGate = OPEN_GATE,
+    ) -> PointCloud2:
         """Return the message with the points of `estimate`.
 
         Args:
             estimate: Depth, sigma and camera.
             picture: Colours on the same grid; None leaves the points black.
             header: std_msgs/Header of the image.
+            gate: Which points become NaN for their sigma.
 
         Raises:
             ShapeError: If picture and estimate differ in size.
@@ -48,7 +62,7 @@ class CloudWriter:
             message.data = array('B', bytes(cloud_size(camera)))
         message.height, message.width = camera.height, camera.width
         message.row_step = camera.width * POINT_STEP
-        self._pack(estimate.depth, estimate.sigma, camera, picture, message.data)
+        self._pack(estimate.depth, estimate.sigma, camera, picture, message.data, gate)
         message.header = header
         return message
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import time
 from typing import Any, final
 
+from depth_perception.core.cloud import SigmaGate
+from depth_perception.core.confidence import probability_within
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import Picture
 from depth_perception.core.types import AnyArray
-from depth_perception.core.uncertainty import confidence_from_sigma
 from depth_perception.errors import SettingsError
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.camera_codec import info_from_camera
@@ -29,6 +30,8 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from stereo_msgs.msg import DisparityImage
+
+CONFIDENCE_RELATIVE_ERROR = 0.1
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,9 @@ class CloudOutput(Output):
 
     def message(self, result: Result) -> PointCloud2:
         """Return the cloud."""
-        return self._writer.write(result.estimate, result.picture, result.header)
+        settings = result.settings
+        gate = SigmaGate(settings.cloud__max_sigma_m, settings.cloud__max_sigma_relative)
+        return self._writer.write(result.estimate, result.picture, result.header, gate)
 
 
 @final
@@ -158,6 +163,17 @@ class DisparityOutput(Output):
         return self._writer.write(disparity, result.header)
 
 
+def confidence_of(estimate: DepthEstimate) -> AnyArray:
+    """Return the probability that the depth is right to within 10 %, (H, W) float32."""
+    return probability_within(
+        estimate.depth,
+        estimate.sigma,
+        CONFIDENCE_RELATIVE_ERROR,
+        estimate.tail,
+        estimate.gross_share,
+    )
+
+
 # The camera_info that leaves with each image: its sibling, as image_transport has it.
 _SIBLINGS = {
     'depth/image_rect': 'depth/camera_info',
@@ -173,7 +189,7 @@ def _outputs_of(node: LifecycleNode, *, stereo: bool) -> Iterator[Output]:
     yield ImageOutput(node, 'depth/image_rect', lambda e: e.depth)
     yield CompressedDepthOutput(node, 'depth/image_rect/compressedDepth')
     yield ImageOutput(node, 'uncertainty/image', lambda e: e.sigma)
-    yield ImageOutput(node, 'confidence/image', lambda e: confidence_from_sigma(e.depth, e.sigma))
+    yield ImageOutput(node, 'confidence/image', confidence_of)
     yield CloudOutput(node, 'points')
     if stereo:
         yield DisparityOutput(node, 'disparity')

@@ -117,6 +117,8 @@ class Worker:
         estimate = self._estimator.estimate(frame)
         self.not_metric = ''
         self._watch_scale(estimate.report.jump)
+        if self._estimator.temporal_problem:
+            self._ledger.warn('not_fused', self._estimator.temporal_problem)
         header = messages.images[0].header
         result = Result(estimate, frame.image, header, settings)
         if self._mailbox.closed:

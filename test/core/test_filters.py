@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.filters import (
-    flying_pixel_mask,
-    range_masks,
-    speckle_mask,
-    TemporalFilter,
-)
+from depth_perception.core.filters import flying_pixel_mask, range_masks, speckle_mask
 from depth_perception.parameters import EstimatorSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 import pytest
 
 NAN = np.float32(np.nan)
@@ -144,38 +139,78 @@ def test_flying_pixels_of_tiny_images():
         assert not flying(np.ones((height, width), np.float32), camera).any()
 
 
-def fused(values, sigma=0.1, weight=0.75):
-    memory, out = TemporalFilter(), []
-    for value in values:
-        rho = np.array([[value]], np.float32)
-        sigmas = np.where(np.isnan(rho), NAN, np.float32(sigma))
-        out.append([float(x[0, 0]) for x in memory.fuse(rho, sigmas, weight)])
-    return np.array(out)
+def sloped(far_m, middle_m=3.0):
+    depth = np.full((6, 9), 2.0, np.float32)
+    depth[:, 5:], depth[:, 4] = far_m, middle_m
+    return depth
 
 
-def test_temporal_mean_follows_its_weight():
-    assert_allclose(fused([1.0, 1.2, 1.2])[:, 0], [1.0, 1.05, 1.0875], rtol=1e-6)
-    assert_allclose(fused([1.0, 1.2, 1.2])[:, 1], 0.1, rtol=1e-6)
+SMALL = PinholeCamera(9, 6, 50.0, 50.0, 4.0, 2.5)
 
 
-def test_temporal_mean_starts_anew_after_a_jump():
-    # 3 sigma of the difference is 3 * 0.1 * sqrt 2 = 0.424
-    assert_allclose(fused([1.0, 1.42])[1, 0], 1.105, rtol=1e-6)
-    assert_allclose(fused([1.0, 1.43])[1, 0], 1.43, rtol=1e-6)
+@pytest.mark.parametrize(
+    ('sigma_m', 'cut'), [(0.3, True), (0.58, True), (0.60, False), (2.0, False)]
+)
+def test_a_step_must_exceed_the_noise_of_the_surfaces_beside_it(sigma_m, cut):
+    # The least relative sigma is that of the far surface, sigma / 5; of the pixel at 3 m that is
+    # 0.6 sigma, of a difference of two sqrt(2) times as much, and 2 of these must be below 1 m.
+    sigma = np.full((6, 9), sigma_m, np.float32)
+    mask = flying_pixel_mask(sloped(5.0), SMALL, 0.1, 2.0, sigma)
+    expected = np.zeros((6, 9), bool)
+    expected[:, 4] = cut
+    assert_array_equal(mask, expected)
+    upright = PinholeCamera(6, 9, 50.0, 50.0, 2.5, 4.0)
+    turned = np.ascontiguousarray(sloped(5.0).T)
+    assert_array_equal(flying_pixel_mask(turned, upright, 0.1, 2.0, sigma.T.copy()), expected.T)
+    assert flying_pixel_mask(sloped(5.0), SMALL, 0.1, 2.0, sigma, 0.2)[:, 4].all()
+    assert not flying_pixel_mask(sloped(5.0), SMALL, 0.1, 2.0, sigma, 5.0).any()
 
 
-def test_temporal_mean_never_shows_the_past_for_the_present():
-    values = fused([1.0, np.nan, 1.2])
-    assert np.isnan(values[1]).all()
-    assert_allclose(values[2], [1.2, 0.1], rtol=1e-6)
+def test_a_slope_is_not_excused_by_its_own_sigma_nor_judged_by_that_of_things_far_away():
+    depth = np.repeat(np.linspace(4.0, 4.2, 64, dtype=np.float32)[None], 33, axis=0)
+    depth[:, 20] = 6.0
+    depth[:, 21:40] += 4.0
+    sigma = np.full_like(depth, 1.3)
+    camera = PinholeCamera(64, 33, 50.0, 50.0, 4.0, 2.5)
+    assert not flying_pixel_mask(depth, camera, 0.1, 2.0, sigma).any()
+    sigma[:, 12:28] = 2.8  # as of an edge score
+    sigma[:, 50:] = 0.01
+    assert not flying_pixel_mask(depth, camera, 0.1, 2.0, sigma).any()
+    sigma[16, 16] = 0.05  # one sure pixel beside the slope, in the cells of rows 12 to 23
+    mask = flying_pixel_mask(depth, camera, 0.1, 2.0, sigma)
+    assert_array_equal(np.argwhere(mask), [[row, 20] for row in range(12, 24)])
 
 
-def test_temporal_memory_is_its_own_and_forgets_on_reset_and_size_change():
-    memory = TemporalFilter()
-    rho, sigma = np.full((2, 3), 1.0, np.float32), np.full((2, 3), 0.1, np.float32)
-    memory.fuse(rho, sigma, 0.5)
-    rho += 0.2
-    assert_allclose(memory.fuse(rho, sigma, 0.5)[0], 1.1, rtol=1e-6)
-    memory.reset()
-    assert_allclose(memory.fuse(rho, sigma, 0.5)[0], 1.2, rtol=1e-6)
-    assert memory.fuse(rho[:1], sigma[:1], 0.5)[0].shape == (1, 3)
+def test_noise_on_a_far_wall_stays_and_a_slope_between_sure_surfaces_goes():
+    rng = np.random.default_rng(4)
+    depth = np.full((480, 640), 12.0, np.float32)
+    depth += rng.normal(0.0, 1.5, depth.shape).astype(np.float32)
+    sigma = np.full_like(depth, 1.5)
+    depth[:, :100], depth[:, 100] = 1.0, 4.0
+    sigma[:, :100], sigma[:, 100] = 0.02, 0.3
+    plain, gated = flying(depth, CAMERA), flying_pixel_mask(depth, CAMERA, 0.1, 2.0, sigma)
+    far = np.s_[:, 112:]
+    assert plain[far].mean() > 0.15
+    assert gated[far].mean() < 0.02
+    assert flying_pixel_mask(depth, CAMERA, 0.1, 2.0, sigma, 1.0)[far].mean() > gated[far].mean()
+    assert gated[:, 100].mean() > 0.97
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 9), (9, 1), (3, 5), (35, 70), (64, 33)])
+def test_certain_depth_is_judged_as_without_sigma_at_any_size(shape):
+    rng = np.random.default_rng(6)
+    depth = rng.choice(np.array([1.0, 1.4, 2.0, 3.0, NAN, np.inf], np.float32), shape)
+    camera = PinholeCamera(shape[1], shape[0], 50.0, 50.0, 4.0, 2.5)
+    sigma = np.where(np.isfinite(depth), np.float32(1e-6), NAN)
+    assert_array_equal(flying_pixel_mask(depth, camera, 0.1, 2.0, sigma), flying(depth, camera))
+
+
+def test_where_no_sigma_is_known_depth_is_judged_as_without():
+    depth = np.repeat(sloped(5.0), 20, axis=0)
+    camera = PinholeCamera(9, 120, 50.0, 50.0, 4.0, 2.5)
+    sigma = np.full(depth.shape, NAN)
+    sigma[:60] = 3.0
+    mask = flying_pixel_mask(depth, camera, 0.1, 2.0, sigma)
+    assert flying(depth, camera)[:, 4].all()
+    assert not mask[:60].any()
+    assert mask[64:, 4].all()

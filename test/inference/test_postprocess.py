@@ -2,7 +2,7 @@
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.estimate import Disparity, Rung, Scale
-from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.frame import MonoFrame, Picture, StereoFrame, Surroundings
 from depth_perception.core.stereo import StereoRig
 from depth_perception.inference.postprocess import Postprocessor, RawEstimate
 from depth_perception.parameters import EstimatorSettings
@@ -107,6 +107,58 @@ def test_temporal_filter_averages_a_still_scene_until_it_is_reset():
     np.testing.assert_allclose(1.0 / post.finish(raw, FRAME, settings).depth, 0.26, rtol=1e-5)
 
 
+@pytest.mark.parametrize('pose', [None, np.eye(4)])
+def test_fusion_along_the_way_needs_a_pose_and_says_so(pose):
+    settings = EstimatorSettings(filters__temporal='motion', filters__flying_pixels=False)
+    post = Postprocessor()
+    for index, rho in enumerate((0.25, 0.26)):
+        shape = np.ones((6, 8), np.float32)
+        raw = RawEstimate(rho * shape, 0.01 * shape, SCALE)
+        around = Surroundings(fixed_from_camera=pose)
+        last = post.finish(raw, MonoFrame(PICTURE, CAMERA, index, '', around), settings)
+    np.testing.assert_allclose(1.0 / last.depth, 0.26 if pose is None else 0.255, rtol=1e-4)
+    assert ('TF' in post.temporal_problem) == (pose is None)
+    post.finish(raw, FRAME, EstimatorSettings())
+    assert post.temporal_problem == ''
+
+
+def test_share_of_variance_that_frames_have_in_common_is_that_of_the_model_or_the_setting():
+    sigmas = []
+    for given, chosen in ((0.6, 0.0), (0.9, 0.0), (0.9, 0.6)):
+        settings = EstimatorSettings(
+            filters__temporal='motion',
+            filters__flying_pixels=False,
+            filters__temporal_correlation=chosen,
+        )
+        post = Postprocessor(given)
+        raw = RawEstimate(*np.float32([[[0.25]], [[0.01]]]) * np.ones((6, 8), np.float32), SCALE)
+        around = Surroundings(fixed_from_camera=np.eye(4))
+        for _ in range(3):
+            last = post.finish(raw, MonoFrame(PICTURE, CAMERA, 0, '', around), settings)
+        sigmas.append(last.sigma[0, 0] / 0.16)
+    # Three frames: share + (1 - share) / 3 of the variance.
+    np.testing.assert_allclose(
+        np.square(sigmas), [0.6 + 0.4 / 3, 0.9 + 0.1 / 3, 0.6 + 0.4 / 3], 1e-4
+    )
+
+
+def test_tail_and_gross_share_travel_with_the_estimate():
+    estimate = finished(0.25, 0.01, tail='student4', gross_share=0.07)
+    assert (estimate.tail, estimate.gross_share) == ('student4', 0.07)
+    assert (finished(0.25, 0.01).tail, finished(0.25, 0.01).gross_share) == ('gauss', 0.0)
+
+
+def test_flying_filter_of_the_estimate_looks_at_sigma():
+    depth = np.tile(np.float32([2.0, 2.0, 2.0, 3.0, 4.0, 4.0, 4.0, 4.0]), (6, 1))
+    kept = {}
+    for sigma_m in (0.1, 0.9):
+        raw = RawEstimate(1.0 / depth, np.float32(sigma_m) / depth**2, SCALE)
+        kept[sigma_m] = Postprocessor().finish(raw, FRAME, EstimatorSettings(
+            max_relative_sigma=0.5)).valid[:, 3]  # fmt: skip
+    assert not kept[0.1].any()
+    assert kept[0.9].all()
+
+
 # Names of the settings all estimators share, each with a value that changes the scene below.
 SHARED = {
     'min_depth_m': 1.8,
@@ -117,25 +169,30 @@ SHARED = {
     'filters.flying_pixels': False,
     'filters.flying_jump': 1.0,
     'filters.flying_angle_deg': 20.0,
+    'filters.flying_sigmas': 30.0,
+    'filters.temporal': 'motion',
     'filters.temporal_weight': 0.5,
+    'filters.temporal_correlation': 0.2,
 }
 
 
-def cluttered(gain):
+def cluttered(gain, stamp_ns):
     """Return a slope behind a board with a flying column beside it, and a speckle of 25 px."""
     camera = PinholeCamera(60, 40, 50.0, 50.0, 29.5, 19.5)
     depth = np.tile(np.linspace(3.0, 6.0, 60), (40, 1))
     depth[:, :20], depth[:, 20] = 1.5, 2.2
     depth[30:35, 40:45] *= 0.9
     rho = (gain / depth).astype(np.float32)
-    frame = MonoFrame(Picture(np.zeros((40, 60), np.uint8), 'grey'), camera)
-    return RawEstimate(rho, np.float32(0.02) * rho, SCALE), frame
+    still = Surroundings(fixed_from_camera=np.eye(4))
+    picture = Picture(np.zeros((40, 60), np.uint8), 'grey')
+    frame = MonoFrame(picture, camera, stamp_ns=stamp_ns, surroundings=still)
+    return RawEstimate(rho, np.float32(0.05) * rho, SCALE), frame
 
 
 def judged(settings):
     post = Postprocessor()
-    post.finish(*cluttered(1.01), settings)
-    return post.finish(*cluttered(1.0), settings).depth
+    post.finish(*cluttered(1.01, 0), settings)
+    return post.finish(*cluttered(1.0, 10**8), settings).depth
 
 
 @pytest.mark.parametrize('name', SHARED)
@@ -145,6 +202,8 @@ def test_setting_changes_the_estimate(name):
         base = {'filters__speckle_area_px': 30}
     if name == 'filters.flying_angle_deg':
         base = {'filters__flying_jump': 1.0}
+    if name == 'filters.temporal_correlation':
+        base = {'filters__temporal': 'motion'}
     changed = base | {declarations_of(EstimatorSettings)[name].field: SHARED[name]}
     usual = judged(EstimatorSettings(**base))
     assert np.isfinite(usual).mean() > 0.9

@@ -6,7 +6,8 @@ import time
 
 from depth_perception.core.calibration_curve import PowerCurve
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.estimate import RawScore, Rung
+from depth_perception.core.estimate import RawScore, Rung, Scale
+from depth_perception.core.frame import Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
 from depth_perception.errors import ModelError
 from depth_perception.inference.calibration_file import (
@@ -18,6 +19,8 @@ from depth_perception.inference.calibration_file import (
     write_calibration,
 )
 from depth_perception.inference.cards import available_cards, load_card
+from depth_perception.inference.honesty import HonestSigma
+from depth_perception.inference.postprocess import Postprocessor, RawEstimate
 from depth_perception.inference.sigma import (
     camera_relative_sigma,
     score_settings,
@@ -226,6 +229,18 @@ def test_there_are_no_metres_without_a_rig():
     for domain in ('disparity_px', 'output'):
         with pytest.raises(ModelError, match='no metres'):
             sigma_rho_from_domain(one, domain, one, None)
+
+
+@pytest.mark.parametrize('calibrated', [True, False])
+def test_the_tail_of_the_errors_reaches_the_estimate(tmp_path, calibrated):
+    settings = stereo(written(tmp_path / 'a.sigma.yaml') if calibrated else 'none')
+    grey = Picture(np.zeros((48, 64), np.uint8), 'grey')
+    frame = StereoFrame(grey, grey, RIG)
+    even = np.full((48, 64), 0.5, np.float32)
+    raw = RawEstimate(even, even / 100.0, Scale(Rung.STEREO), score=score(even))
+    raw = HonestSigma(load_card('sgbm'), settings).applied(raw, frame, settings)
+    made = Postprocessor().finish(raw, frame, settings)
+    assert (made.tail, made.gross_share) == (('student4', 0.02) if calibrated else ('gauss', 0.0))
 
 
 def test_the_curve_is_fast(tmp_path):
