@@ -13,6 +13,7 @@ import math
 
 from depth_perception.core.estimate import Rung, Scale
 from depth_perception.core.types import AnyArray, DepthMap, InverseDepthMap, SigmaMap
+from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
 import numpy as np
 
 FAR_LIMIT = 0.3  # sigma_rho / rho beyond which a pixel is not metric
@@ -158,10 +159,7 @@ def _convert(
 
 
 def depth_with_sigma(rho: InverseDepthMap, sigma_rho: SigmaMap) -> tuple[DepthMap, SigmaMap]:
-    """Return Z = 1 / rho and sigma_Z = Z k / (1 - k^2), k = sigma_rho / rho.
-
-    sigma_Z is half of 1 / (rho - sigma_rho) - 1 / (rho + sigma_rho), the exact half width of the
-    central 68.3 % for normal rho; the linear Z k is 9 % low at k = 0.3.
+    """Return Z = 1 / rho and sigma_Z, see `sigma_depth_from_inverse_depth`.
 
     Args:
         rho: (H, W) float32 [1/m], positive; NaN unknown.
@@ -171,9 +169,4 @@ def depth_with_sigma(rho: InverseDepthMap, sigma_rho: SigmaMap) -> tuple[DepthMa
         (H, W) float32 [m] each; NaN where unknown.
     """
     depth: DepthMap = np.reciprocal(rho)
-    share = sigma_rho * depth
-    sigma: SigmaMap = np.multiply(depth, share, dtype=np.float32)
-    np.square(share, out=share)
-    np.subtract(np.float32(1.0), share, out=share)
-    sigma /= share
-    return depth, sigma
+    return depth, sigma_depth_from_inverse_depth(depth, sigma_rho)

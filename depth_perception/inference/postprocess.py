@@ -22,6 +22,7 @@ from depth_perception.core.scale_sigma import relative_limit
 from depth_perception.core.temporal import TemporalFilter
 from depth_perception.core.temporal_motion import MotionFilter, NO_POSE
 from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
+from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
 
@@ -107,9 +108,7 @@ class Postprocessor:
         rho, sigma_rho = self._over_time(raw, frame, settings)
         most_sigma = relative_limit(raw.scale, settings.max_relative_sigma)
         depth = _judged_depth(rho, sigma_rho, raw.far, settings, most_sigma)
-        with np.errstate(invalid='ignore', over='ignore'):
-            sigma = np.square(depth)
-            sigma *= sigma_rho
+        sigma = sigma_depth_from_inverse_depth(depth, sigma_rho)
         if settings.filters__flying_pixels:
             depth[_flying(depth, sigma, frame.camera, settings)] = np.nan
         if settings.filters__speckle_area_px > 0:

@@ -11,7 +11,7 @@ from depth_perception.errors import ModelError
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import companion_plane, masks_of, plane_of, sigma_of_score
 from depth_perception.inference.preprocess import Preparation
-from depth_perception.inference.resize import restored_map, ResizePlan
+from depth_perception.inference.resize import ResizePlan, restored_map
 import numpy as np
 from numpy.typing import NDArray
 

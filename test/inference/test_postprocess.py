@@ -50,8 +50,8 @@ def test_value_of_depth(rho, sigma_rho, depth):
 
 
 def test_sigma_is_that_of_depth_in_metres():
-    # sigma_Z = Z^2 sigma_rho = 16 * 0.01.
-    np.testing.assert_allclose(finished(0.25, 0.01).sigma, 0.16, rtol=1e-5)
+    # sigma_Z = Z k / (1 - k^2) with k = 4 * 0.01.
+    np.testing.assert_allclose(finished(0.25, 0.01).sigma, 0.16 / (1.0 - 0.04**2), rtol=1e-5)
     assert np.isnan(finished(0.05, 0.01).sigma).all()
 
 
@@ -138,7 +138,7 @@ def test_share_of_variance_that_frames_have_in_common_is_that_of_the_model_or_th
         sigmas.append(last.sigma[0, 0] / 0.16)
     # Three frames: share + (1 - share) / 3 of the variance.
     np.testing.assert_allclose(
-        np.square(sigmas), [0.6 + 0.4 / 3, 0.9 + 0.1 / 3, 0.6 + 0.4 / 3], 1e-4
+        np.square(sigmas), [0.6 + 0.4 / 3, 0.9 + 0.1 / 3, 0.6 + 0.4 / 3], 4e-3
     )
 
 
