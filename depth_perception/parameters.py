@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from depth_perception.errors import SettingsError
+from depth_perception.reference_parameters import ReferenceSettings
 from depth_perception.settings import Checked, setting
 
 
@@ -301,7 +302,7 @@ class MonoEstimatorSettings(EstimatorSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeSettings(Checked):
+class NodeSettings(ReferenceSettings):
     """What both nodes need besides their estimator."""
 
     autostart: bool = setting(

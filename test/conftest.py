@@ -17,13 +17,25 @@ def shared_dir() -> Path:
     return SHARED
 
 
+def _module(path):
+    """Return a module of the tests that is no test itself."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope='session')
 def evaluation_bags():
     """Return the module evaluation_bags, which writes small recordings with known truth."""
     pytest.importorskip('rosbags')
-    path = Path(__file__).with_name('evaluation') / 'evaluation_bags.py'
-    spec = importlib.util.spec_from_file_location('evaluation_bags', path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules['evaluation_bags'] = module
-    spec.loader.exec_module(module)
-    return module
+    return _module(Path(__file__).with_name('evaluation') / 'evaluation_bags.py')
+
+
+@pytest.fixture(scope='session')
+def coded_network():
+    """Return the module coded_network: a relative network whose output is in the picture."""
+    for package in ('onnx', 'onnxruntime', 'cv2'):
+        pytest.importorskip(package)
+    return _module(Path(__file__).with_name('coded_network.py'))

@@ -84,6 +84,13 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC',
         help='ground truth: depth image, PointCloud2 or DisparityImage; none: judge without',
     )
+    group.add_argument(
+        '--reference',
+        default='',
+        metavar='TOPIC',
+        help='depth image or PointCloud2 that models get their scale from, as the node does from '
+        'reference/depth and reference/points; default: none',
+    )
     group.add_argument('--start', type=float, default=0.0, metavar='S', help='skip the first S s')
     group.add_argument('--duration', type=float, default=math.inf, metavar='S', help='at most S s')
     group.add_argument('--every', type=int, default=1, metavar='N', help='every N-th frame')
@@ -233,6 +240,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
             arguments.info,
             arguments.right_info,
             arguments.truth,
+            arguments.reference,
         ),
         options=replace(options, **changed),
         span=Span(

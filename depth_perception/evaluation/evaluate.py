@@ -209,6 +209,7 @@ def _options(request: Request, means: Means) -> dict[str, Any]:
             'range_edges_m': options.range_edges_m,
             'groups': options.groups,
             'truth': request.selection.truth or 'found by type',
+            'reference': request.selection.reference or 'none',
             'truth_tolerance_ms': request.truth_tolerance_ms,
             'start_s': span.start_s,
             'duration_s': span.duration_s,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from depth_perception.evaluation.bags import Message, Recording
+from depth_perception.evaluation.references import RecordedReferences
 from depth_perception.evaluation.streams import CameraStreams
 from depth_perception.evaluation.truth import TruthSource
 from depth_perception.evaluation.units import Span
@@ -47,10 +48,11 @@ class DropCounter:
         self.warnings.setdefault(key, message)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Waiting:
     log_ns: int
     messages: MessageSet
+    unsurrounded: bool
 
 
 class OfflineInputs:
@@ -58,6 +60,8 @@ class OfflineInputs:
 
     Attributes:
         pairing: Pairs the inputs as the node does.
+        references: What else the node would hear, given to frames as it was known when they were
+            complete; None: nothing.
 
     Args:
         recording: The bag.
@@ -86,6 +90,7 @@ class OfflineInputs:
         self._inputs = {topic: index for index, topic in enumerate(camera.topics)}
         self._truth = truth
         self._look_ahead_ns = look_ahead_ns
+        self.references: RecordedReferences | None = None
         self.pairing = FramePairing(camera.cameras, settings, synchroniser, drops)
 
     def sets(self, span: Span) -> Iterator[MessageSet]:
@@ -100,22 +105,41 @@ class OfflineInputs:
 
     def _all_sets(self, span: Span) -> Iterator[MessageSet]:
         waiting: deque[_Waiting] = deque()
+        matches = 0
         for message in self._messages(span):
+            self._surround(waiting, message.log_ns)
             while waiting and message.log_ns > waiting[0].log_ns + self._look_ahead_ns:
                 yield waiting.popleft().messages
             if message.topic in self._truth.topics:
                 self._truth.offer(message.topic, message.content)
+            if self.references is not None and message.topic in self.references.topics:
+                self.references.offer(message.topic, message.content)
             index = self._inputs.get(message.topic)
             if index is None:
                 continue
             matched = self.pairing.add(index, message.content, message.topic)
             if matched is not None:
-                waiting.append(_Waiting(message.log_ns, matched))
+                wanted = self.references is not None and matches % span.every == 0
+                waiting.append(_Waiting(message.log_ns, matched, wanted))
+                matches += 1
+        self._surround(waiting, None)
         while waiting:
             yield waiting.popleft().messages
 
+    def _surround(self, waiting: Iterable[_Waiting], log_ns: int | None) -> None:
+        """Give frames what was heard before `log_ns`; None: at all."""
+        for frame in waiting:
+            if not frame.unsurrounded:
+                continue
+            assert self.references is not None
+            if log_ns is None or log_ns > frame.log_ns + self.references.wait_ns:
+                surroundings = self.references.around(frame.messages)
+                frame.messages = replace(frame.messages, surroundings=surroundings)
+                frame.unsurrounded = False
+
     def _messages(self, span: Span) -> Iterator[Message]:
-        topics = list(dict.fromkeys([*self._inputs, *self._truth.topics]))
+        heard = self.references.topics if self.references is not None else []
+        topics = list(dict.fromkeys([*self._inputs, *self._truth.topics, *heard]))
         start_ns = self._recording.start_ns + round(span.start_s * 1e9)
         stop_ns = None
         if span.duration_s < float('inf'):

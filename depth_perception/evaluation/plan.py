@@ -11,6 +11,7 @@ from depth_perception.errors import DepthPerceptionError, SettingsError
 from depth_perception.evaluation.bag_hash import sha256_of, storage_files
 from depth_perception.evaluation.bags import Recording
 from depth_perception.evaluation.judge import JudgeOptions
+from depth_perception.evaluation.references import find_reference
 from depth_perception.evaluation.streams import (
     CameraStreams,
     chosen_camera,
@@ -31,6 +32,7 @@ class Selection:
         info: camera_info of the (left) images, where it does not lie beside them.
         right_info: camera_info of the right images.
         truth: Topic of the ground truth; 'none' judges without.
+        reference: Topic of references for the estimator; '' gives it none.
     """
 
     image: str = ''
@@ -38,6 +40,7 @@ class Selection:
     info: str = ''
     right_info: str = ''
     truth: str = ''
+    reference: str = ''
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,14 @@ def _units(recording: Recording, entry: dict[str, Any], request: Request) -> lis
     units: list[Unit] = []
     notes: list[str] = []
     for camera in cameras:
-        truth, warnings = find_truth(recording, camera, selection.truth)
+        reference = find_reference(recording, selection.reference)
+        truth, warnings = find_truth(recording, camera, selection.truth, selection.reference)
         notes += warnings
+        if selection.reference and selection.reference in truth.topics:
+            notes.append(
+                f'{selection.reference} IS BOTH REFERENCE AND GROUND TRUTH: the figures of models '
+                'that take their scale from it are not independent, and better than the truth'
+            )
         if truth.kind == 'none' and selection.truth != 'none':
             notes.append(f'{camera.image}: no ground truth, so nothing is said about accuracy')
         suiting = [m for m in request.models if camera.is_stereo or m.task == 'mono']
@@ -157,7 +166,8 @@ def _units(recording: Recording, entry: dict[str, Any], request: Request) -> lis
         for model in suiting:
             suited = camera if model.task == 'stereo' else camera.mono()
             images = recording.count(camera.image)
-            units.append(_unit(request, recording, entry, (model, suited, truth), images))
+            unit = _unit(request, recording, entry, (model, suited, truth), images)
+            units.append(replace(unit, reference=reference))
     entry['warnings'] = list(dict.fromkeys([*notes, *recording.warnings]))
     return units
 

@@ -117,7 +117,7 @@ def _evaluate(unit: Unit, journal: Journal, report: Report) -> dict[str, Any]:
             'backend': session.server.estimator.backend.description,
             'status': status,
             'error': None,
-            'warnings': [*session.recording.warnings, *work.warnings()],
+            'warnings': [*session.recording.warnings, *work.warnings(), *session.warnings()],
             'pairing_drops': {cause: n for cause, n in pairing_drops.items() if n},
             'totals': work.totals(),
         }

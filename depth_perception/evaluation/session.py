@@ -15,12 +15,14 @@ from depth_perception.core.stereo import StereoRig
 from depth_perception.errors import CalibrationError, FrameError, NotMetricError
 from depth_perception.evaluation.bags import Recording
 from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
+from depth_perception.evaluation.references import RecordedReferences
 from depth_perception.evaluation.transforms import tree_from_recording
 from depth_perception.evaluation.truth import Truth, TruthSource
 from depth_perception.evaluation.units import Unit
 from depth_perception.inference.estimator import open_estimator
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.messages.frames import FrameReader, MessageSet
+from depth_perception.messages.locating import frames_wanted
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Session:
         drops: What was not used, and why.
         server: Serves message sets.
         inputs: Pairs messages.
+        references: What the node would hear beside the images; None if nothing.
 
     Raises:
         RecordingError: If the recording cannot be read.
@@ -108,9 +111,13 @@ class Session:
             tolerance_ns = round(unit.truth_tolerance_ms * 1e6)
             self._truth = TruthSource(unit.truth, self.tree, tolerance_ns=tolerance_ns)
             self.drops = DropCounter()
+            self.references: RecordedReferences | None = None
+            if unit.reference.topics or frames_wanted(settings):
+                self.references = RecordedReferences(self.recording, unit.reference, settings)
             self.inputs = OfflineInputs(
                 self.recording, unit.camera, settings, self._truth, self.drops
             )
+            self.inputs.references = self.references
             self.server = Server(reader_of(unit.camera, settings), estimator)
             self._stack = stack.pop_all()
 
@@ -129,6 +136,10 @@ class Session:
     def remembers(self) -> bool:
         """Whether earlier frames are part of an estimate."""
         return bool(self.server.estimator.settings.remembers)
+
+    def warnings(self) -> list[str]:
+        """Return what the user should know of the references."""
+        return self.references.warnings() if self.references is not None else []
 
     def sets(self) -> Iterator[MessageSet]:
         """Yield the complete sets of inputs of the unit's span, in order."""

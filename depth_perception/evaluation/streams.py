@@ -128,7 +128,7 @@ def find_cameras(recording: Recording) -> list[CameraStreams]:
     if not known:
         raise RecordingError(
             f'{recording.path} has no image with a camera_info beside it; its topics: '
-            f'{_listing(recording)}'
+            f'{listing(recording)}'
         )
     shifts = {topic: float(np.asarray(info.p).ravel()[3]) for topic, info in known.items()}
     pairs = _pairs(known, shifts)
@@ -149,7 +149,7 @@ def chosen_camera(
     for topic in (image, right):
         if topic and recording.types.get(topic) not in {IMAGE, COMPRESSED}:
             raise RecordingError(
-                f'{recording.path} has no image {topic}; its topics: {_listing(recording)}'
+                f'{recording.path} has no image {topic}; its topics: {listing(recording)}'
             )
     if right and recording.types[image] != recording.types[right]:
         raise RecordingError(
@@ -162,13 +162,13 @@ def chosen_camera(
         if topic and recording.types.get(topic) != CAMERA_INFO:
             raise RecordingError(
                 f'{recording.path} has no camera_info {topic}; name it, or record it; its '
-                f'topics: {_listing(recording)}'
+                f'topics: {listing(recording)}'
             )
     return CameraStreams(image, info, right, right_info, recording.types[image] == COMPRESSED)
 
 
 def find_truth(
-    recording: Recording, camera: CameraStreams, topic: str = ''
+    recording: Recording, camera: CameraStreams, topic: str = '', reference: str = ''
 ) -> tuple[TruthStreams, list[str]]:
     """Return the ground truth of a camera, and what the user should know about the choice.
 
@@ -180,6 +180,8 @@ def find_truth(
         recording: The bag.
         camera: Inputs to find the truth of.
         topic: The topic to take; '' finds one, 'none' takes none.
+        reference: A topic that the estimator is given, so that it is found as truth only where
+            there is nothing else.
 
     Raises:
         RecordingError: If `topic` is not there, or cannot be ground truth.
@@ -199,6 +201,8 @@ def find_truth(
             f'{", ".join(own)} look like outputs of a depth node, so they are not taken for '
             'ground truth; name one with --truth if it is'
         )
+    independent = [[name for name in kind if name != reference] for kind in candidates]
+    candidates = independent if any(independent) else candidates
     depth, points, disparity = (_nearest(kind, camera.image) for kind in candidates)
     chosen = depth or points or disparity
     others = [name for kind in candidates for name in kind if name not in {chosen, disparity}]
@@ -345,14 +349,15 @@ def _named_truth(
         disparity = _nearest([d for d in disparities if 'ground_truth' in d], topic)
         return TruthStreams(topic, info, disparity=disparity, visible=visible)
     if kind is None:
-        raise RecordingError(f'{recording.path} has no {topic}; its topics: {_listing(recording)}')
+        raise RecordingError(f'{recording.path} has no {topic}; its topics: {listing(recording)}')
     raise RecordingError(
         f'{topic} is a {kind}, which is no ground truth; wanted a depth image (32FC1, 16UC1), a '
         'PointCloud2 or a DisparityImage'
     )
 
 
-def _listing(recording: Recording) -> str:
+def listing(recording: Recording) -> str:
+    """Return the topics of a recording with their types, for messages."""
     return (
         ', '.join(f'{topic} ({kind})' for topic, kind in sorted(recording.types.items())) or 'none'
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 from depth_perception.core.camera import PinholeCamera, points_from_depth
 from depth_perception.core.stereo import StereoRig
+from depth_perception.core.transforms import TransformTree
 from depth_perception.core.types import DepthMap, DisparityMap, Mask
 from depth_perception.errors import CalibrationError, FrameError
 from depth_perception.evaluation.streams import TruthStreams
-from depth_perception.evaluation.transforms import TransformTree
 from depth_perception.messages.cameras import camera_from_info
 from depth_perception.messages.clouds import xyz_from_cloud
 from depth_perception.messages.compressed import depth_from_compressed_depth

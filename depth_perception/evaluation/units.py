@@ -13,6 +13,7 @@ import depth_perception
 from depth_perception.errors import SettingsError
 from depth_perception.evaluation.judge import JudgeOptions
 from depth_perception.evaluation.records import plain
+from depth_perception.evaluation.references import NO_REFERENCE, ReferenceStreams
 from depth_perception.evaluation.streams import CameraStreams, TruthStreams
 from depth_perception.inference.cards import artifact_path, file_sha256, load_card, ModelCard
 from depth_perception.inference.estimator import AUTO_MONO, AUTO_STEREO
@@ -194,6 +195,7 @@ class Unit:
         truth_tolerance_ms: Greatest difference of the stamps of image and truth [ms].
         journal: File of the records.
         expected: Number of images of the camera in the bag, for the progress bar.
+        reference: Topics of the references that the estimator is given.
     """
 
     bag: Path
@@ -207,6 +209,7 @@ class Unit:
     truth_tolerance_ms: float
     journal: Path
     expected: int = 0
+    reference: ReferenceStreams = NO_REFERENCE
 
     @property
     def detail_every(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import contextlib
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_POINTS = 1 << 26
+_SIGMA_FIELDS = ('uncertainty', 'sigma')
 
 CloudDecoder = Callable[[Any], 'AnyArray | None']
 """Returns the points of a cloud as a structured array with x, y and z; None if it cannot."""
@@ -42,15 +44,56 @@ def xyz_from_cloud(cloud: Any, decoder: CloudDecoder | None = None) -> NDArray[n
     points = decoder(cloud) if decoder is not None else None
     if points is None:
         points = _structured_points(cloud, offsets)
-    planes = np.empty((3, points.size), np.float32)
+    return _finite_rows(points, 'xyz')
+
+
+def measured_points_from_cloud(
+    cloud: Any, most: int = MAX_POINTS
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the finite points of a cloud of any layout, and how certain each is.
+
+    Args:
+        cloud: A sensor_msgs/PointCloud2 from anywhere; nothing in it is trusted.
+        most: Of more points than this, an even share is read.
+
+    Returns:
+        (N, 3) float32 [m] in the frame of the cloud, and (N,) float32 [m], the field
+        `uncertainty` or `sigma`; None if there is neither as one number per point.
+
+    Raises:
+        FrameError: As of `xyz_from_cloud`.
+    """
+    offsets = _checked_offsets(cloud)
+    names = ['x', 'y', 'z']
+    for name in _SIGMA_FIELDS:
+        if len(names) == 3 and any(field.name == name for field in cloud.fields):
+            with contextlib.suppress(FrameError):
+                offsets[name] = _checked_field(cloud, name)
+                names.append(name)
+    if cloud.width * cloud.height == 0:
+        return np.empty((0, 3), np.float32), None
+    points = _structured_points(cloud, offsets)
+    step = -(-points.size // most)
+    if step > 1 and cloud.height == 1:
+        points = points[:, ::step]
+    elif step > 1:
+        step = int(np.ceil(np.sqrt(step)))
+        points = points[::step, ::step]
+    rows = _finite_rows(points, names)
+    return rows[:, :3], rows[:, 3] if len(names) > 3 else None
+
+
+def _finite_rows(points: AnyArray, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return (N, fields) float32 of the points whose x, y and z are finite."""
+    planes = np.empty((len(names), points.size), np.float32)
     with np.errstate(over='ignore', invalid='ignore'):  # a float64 beyond float32 becomes Inf
-        for plane, name in zip(planes, 'xyz', strict=True):
+        for plane, name in zip(planes, names, strict=True):
             plane.reshape(points.shape)[...] = points[name]
-    finite = np.isfinite(planes).all(axis=0)
-    xyz = np.empty((np.count_nonzero(finite), 3), np.float32)
+    finite = np.isfinite(planes[:3]).all(axis=0)
+    rows = np.empty((np.count_nonzero(finite), len(names)), np.float32)
     for column, plane in enumerate(planes):
-        xyz[:, column] = plane[finite]
-    return xyz
+        rows[:, column] = plane[finite]
+    return rows
 
 
 def _checked_offsets(cloud: Any) -> dict[str, tuple[str, int]]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, final, TypeAlias
 
 from depth_perception.core.camera import PinholeCamera
-from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.frame import (
+    MonoFrame,
+    NOTHING_KNOWN,
+    Picture,
+    StereoFrame,
+    Surroundings,
+)
 from depth_perception.core.stereo import StereoRig
 from depth_perception.messages.cameras import (
     camera_from_info,
@@ -22,6 +28,8 @@ from depth_perception.messages.rectifier import Rectifier
 from depth_perception.messages.stamps import stamp_ns_of
 from depth_perception.parameters import NodeSettings
 
+Frame: TypeAlias = 'MonoFrame | StereoFrame'
+
 
 @dataclass(frozen=True)
 class MessageSet:
@@ -33,12 +41,14 @@ class MessageSet:
         received_s: When the set was complete, on the clock of time.perf_counter.
         epoch: Changes when time jumped back, or frames were not received for a while: what was
             remembered of earlier frames is no longer of use.
+        surroundings: What is known around the frame already.
     """
 
     images: tuple[Any, ...]
     infos: tuple[Any, ...]
     received_s: float
     epoch: int
+    surroundings: Surroundings = NOTHING_KNOWN
 
     @property
     def stamp_ns(self) -> int:
@@ -93,10 +103,12 @@ class FrameReader(abc.ABC):
 
     Attributes:
         calibrations: How often a calibration was taken over; 1 in an undisturbed run.
+        surround: Gives frames what is known around them now; None: what their messages hold.
     """
 
     def __init__(self) -> None:
         self.calibrations = 0
+        self.surround: Callable[[Frame], Frame] | None = None
         self._key: Hashable = None
 
     def frame_from(self, messages: MessageSet) -> MonoFrame | StereoFrame:
@@ -112,7 +124,8 @@ class FrameReader(abc.ABC):
             self._calibrate(messages.infos)
             self._key = key
             self.calibrations += 1
-        return self._frame(messages)
+        frame = self._frame(messages)
+        return frame if self.surround is None else self.surround(frame)
 
     @abc.abstractmethod
     def _calibrate(self, infos: Sequence[Any]) -> None:
@@ -154,6 +167,7 @@ class MonoReader(FrameReader):
             self._camera,
             messages.stamp_ns,
             image.header.frame_id,
+            messages.surroundings,
         )
 
 
@@ -191,4 +205,5 @@ class StereoReader(FrameReader):
             self._rig,
             messages.stamp_ns,
             left.header.frame_id,
+            messages.surroundings,
         )

@@ -21,6 +21,7 @@ from depth_perception.ros.ledger import Ledger
 from depth_perception.ros.lifecycle import reports_failure
 from depth_perception.ros.outputs import Outputs
 from depth_perception.ros.parameters import ParameterBinding, unknown_parameters
+from depth_perception.ros.references import ReferenceInputs
 from depth_perception.ros.report import (
     figures_of_estimator,
     figures_of_inputs,
@@ -66,6 +67,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         self._estimator: DepthEstimator[Any] | None = None
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
+        self._references: ReferenceInputs | None = None
         self._worker: Worker | None = None
         self._graph_timer: Any = None
         self._diagnostics = DiagnosticsPublisher(self)
@@ -174,16 +176,20 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         self._inputs = Inputs(
             self, self.image_names, self.settings, self._ledger, self._on_messages
         )
+        self._references = ReferenceInputs(self, lambda: self.settings, self._ledger)
 
     def _begin(self) -> None:
         """Make what lives from activate to deactivate."""
         assert self._estimator is not None
         assert self._outputs is not None
         assert self._inputs is not None
+        assert self._references is not None
         topics = [topic.topic for topic in self._inputs.topics]
+        reader = self.make_reader(topics)
+        reader.surround = self._references.with_surroundings
         self._worker = Worker(
             self._estimator,
-            self.make_reader(topics),
+            reader,
             self._outputs,
             self._ledger,
             settings=lambda: self.settings,
@@ -201,13 +207,15 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             self._graph_timer = None
         if self._inputs is not None:
             self._inputs.close()
+        if self._references is not None:
+            self._references.close()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
     def _release(self) -> None:
         self.state = 'unconfigured'
-        self._inputs = None
+        self._inputs = self._references = None
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
@@ -232,21 +240,25 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
     def _watch_graph(self) -> None:
         """Subscribe while somebody listens, and adapt to publishers that come and go."""
         self._binding.refresh()
-        if self._inputs is None or self._outputs is None:
+        if self._inputs is None or self._outputs is None or self._references is None:
             return
         if self._outputs.wanted() or not self.settings.lazy:
             self._inputs.follow()
+            self._references.follow()
             waiting = self._inputs.waiting()
             if waiting:
                 self._ledger.warn('waiting', waiting)
         elif self._inputs.is_open:
             self._inputs.close()
+            self._references.close()
 
     def _on_clock_jump(self, jump: Any) -> None:
         del jump
         if self._inputs is not None:
             self._ledger.warn('jump', 'the clock jumped; starting afresh')
             self._inputs.forget()
+        if self._references is not None:
+            self._references.forget()
 
     def _metric_problem(self) -> str:
         """Return why there are no metres, as the last frame or else the estimator says."""
@@ -260,8 +272,11 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         figures = {'state': self.state, **figures_of_ledger(self._ledger)}
         wanted: Sequence[str] = ()
         waiting = losses = sparse = dishonest = ''
+        if self._references is not None:
+            mismatches += self._references.mismatches()
+            figures |= self._references.figures()
         if self._inputs is not None and self._outputs is not None:
-            mismatches = self._inputs.mismatches() + self._outputs.mismatches()
+            mismatches += self._inputs.mismatches() + self._outputs.mismatches()
             for reason in mismatches:
                 self._ledger.warn(reason, f'incompatible QoS on {reason}')
             wanted = sorted(self._outputs.wanted())

@@ -16,6 +16,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 RESPAWN_DELAY_S = 2.0
+REFERENCES = {'reference_points': 'reference/points', 'reference_depth': 'reference/depth'}
 RVIZ_TOPICS = ('depth/image_rect', 'uncertainty/image', 'points')
 
 
@@ -75,6 +76,9 @@ def topic_arguments(images: Mapping[str, str]) -> list[DeclareLaunchArgument]:
         if argument not in images:
             text, default = f'{text} Empty: the camera_info beside the image.', ''
         arguments.append(DeclareLaunchArgument(argument, default_value=default, description=text))
+    for argument, topic in REFERENCES.items():
+        text = f'Topic that {topic} is taken from. Empty: the topic of that name.'
+        arguments.append(DeclareLaunchArgument(argument, default_value='', description=text))
     return arguments
 
 
@@ -96,7 +100,7 @@ def depth_node(task: str, images: Mapping[str, str], context: LaunchContext) -> 
             parameters[name] = ParameterValue(LaunchConfiguration(name), value_type=str)
     sources = {
         topic: LaunchConfiguration(argument).perform(context)
-        for argument, topic in input_topics(images).items()
+        for argument, topic in {**input_topics(images), **REFERENCES}.items()
     }
     return [
         Node(

@@ -12,7 +12,7 @@ LAUNCH = Path(__file__).resolve().parents[2] / 'launch'
 FILES = sorted(LAUNCH.glob('*.launch.py'))
 EXPECTED = {
     'namespace', 'params_file', 'model', 'input_rectified', 'use_sim_time', 'log_level',
-    'autostart', 'use_respawn', 'use_rviz',
+    'autostart', 'use_respawn', 'use_rviz', 'reference_points', 'reference_depth',
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from depth_perception.evaluation.bag_writer import METADATA_VERSION
 from depth_perception.evaluation.bags import Recording, typestore
 from depth_perception.evaluation.offline import DropCounter, OfflineInputs, reader_of
+from depth_perception.evaluation.references import RecordedReferences, ReferenceStreams
 from depth_perception.evaluation.session import Server
 from depth_perception.evaluation.streams import find_cameras, TruthStreams
 from depth_perception.evaluation.truth import TruthSource
@@ -14,12 +15,12 @@ from depth_perception.ros.stereo_depth_node import StereoDepthNode
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 rosbag2 = pytest.importorskip('rosbags.rosbag2')
 pytestmark = pytest.mark.ros
 FRAMES = 3
-KINDS = {Image: 'Image', CameraInfo: 'CameraInfo', CompressedImage: 'CompressedImage'}
+KINDS = {kind: kind.__name__ for kind in (Image, CameraInfo, CompressedImage, PointCloud2)}
 SGBM = {'sgbm__num_disparities': 32, 'max_input_age_s': 0.0, 'diagnostics_period_s': 0.1}
 FLOOR = {'ground__camera_height_m': 0.8, 'max_input_age_s': 0.0, 'diagnostics_period_s': 0.1}
 
@@ -63,13 +64,15 @@ def live(system, node_class, bag, **settings):
     return [system.depth_after(heard, messages) for messages in played(bag)]
 
 
-def offline(bag, settings):
+def offline(bag, settings, references=None):
     """Return the depth images of the evaluation."""
     drops = DropCounter()
     with Recording(bag) as recording, open_estimator(settings) as estimator:
         (camera,) = find_cameras(recording)
         source = TruthSource(TruthStreams(), None, tolerance_ns=0)
         inputs = OfflineInputs(recording, camera, settings, source, drops)
+        if references is not None:
+            inputs.references = RecordedReferences(recording, references, settings)
         server = Server(reader_of(camera, settings), estimator)
         depths = [server.serve(messages).estimate.depth for messages in inputs.sets(Span())]
     assert not drops.counts
@@ -163,3 +166,48 @@ def test_mono_network(system, new_scene, record):
     assert_same_bits(
         live(system, MonoDepthNode, bag, **FLOOR), offline(bag, MonoSettings(**FLOOR))
     )
+
+
+def test_references_make_the_same_metres(system, new_scene, record, coded_network, tmp_path):
+    """A relative network and a laser, whose extrinsics are given, because wheels have no TF."""
+    generator, truths = np.random.default_rng(4), []
+
+    def measured(scene, stamp_ns):
+        """Return a cloud of float64 in big-endian, as no driver here would send it."""
+        v, u = generator.integers(0, scene.height, 400), generator.integers(0, scene.width, 400)
+        z = scene.depth[v, u]
+        x, y = (u - scene.cx) / scene.focal_px * z, (v - scene.cy) / scene.focal_px * z
+        points = np.stack([z + 0.1, 0.2 - x, 0.3 - y], 1)
+        fields = [
+            PointField(name=n, offset=8 * i, datatype=8, count=1) for i, n in enumerate('xyz')
+        ]
+        message = PointCloud2(header=scene.header(stamp_ns, 'laser'), fields=fields)
+        message.height, message.width, message.point_step, message.row_step = 1, 400, 24, 9600
+        message.is_bigendian = True
+        message.data.frombytes(points.astype('>f8').tobytes())
+        return message
+
+    def frame(number, scene):
+        scene.depth = scene.depth * (1.0 + 0.1 * number)
+        truths.append(scene.depth)
+        pixels = coded_network.picture_of((1.0 / scene.depth + 0.1) / 2.0)
+        return {
+            '/reference/points': measured(scene, stamp(number)),
+            '/camera_info': scene.info(stamp(number)),
+            '/image': scene.image(pixels, stamp(number)),
+        }
+
+    bag = record(frame(n, s) for n, s in scenes(new_scene))
+    settings = {
+        'model': coded_network.write_network(tmp_path),
+        'reference__source': 'points',
+        'reference__wait_s': 0.4,
+        'reference__extrinsics': '0.2 0.3 -0.1 1.5707963267948966 -1.5707963267948966 0',
+        'max_input_age_s': 0.0,
+        'diagnostics_period_s': 0.1,
+    }
+    depths = live(system, MonoDepthNode, bag, **settings)
+    streams = ReferenceStreams(points='/reference/points')
+    assert_same_bits(depths, offline(bag, MonoSettings(**settings), streams))
+    for depth, truth in zip(depths, truths, strict=True):
+        assert np.nanmedian(np.abs(depth / truth - 1.0)) < 0.005
