@@ -23,7 +23,7 @@ from depth_perception.core.references import (
     references_from_depth,
     references_from_points,
 )
-from depth_perception.core.scale_types import References
+from depth_perception.core.scale_types import joined_references, References
 from depth_perception.core.transforms import inverse_of, Pose
 from depth_perception.core.types import DepthMap
 from depth_perception.errors import CalibrationError, DepthPerceptionError, FrameError
@@ -201,7 +201,7 @@ class ReferenceBuffer:
             {kind: len(one) for kind, one in found.items()}, offsets, problem, motion, no_ground
         )
         return Surroundings(
-            _merged(list(found.values())),
+            joined_references(*found.values()),
             ground,
             self.locator.fixed_from_camera(frame_id, stamp_ns, settings),
             '; '.join(text for text in (problem, no_ground) if text),
@@ -367,10 +367,3 @@ def _is_still(pose: Pose, camera: PinholeCamera) -> bool:
     """Return whether a pose moves no pixel to speak of."""
     turned_px = float(np.abs(pose[:3, :3] - np.eye(3)).max()) * max(camera.fx, camera.fy)
     return turned_px < _STILL_PX and float(np.abs(pose[:3, 3]).max()) < _STILL_M
-
-
-def _merged(found: Sequence[References]) -> References | None:
-    if len(found) < 2:
-        return found[0] if found else None
-    columns = ('u', 'v', 'rho', 'sigma_rho')
-    return References(*(np.concatenate([getattr(one, name) for one in found]) for name in columns))

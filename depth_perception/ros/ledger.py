@@ -68,9 +68,9 @@ class Ledger:
         """Count and log an exception that nobody foresaw, with its traceback."""
         if not self._alive():
             return
-        self.count('internal_error')
         trace = ''.join(traceback.format_exception(error))
         self.error('internal_error', f'{what} failed unexpectedly: {error!r}\n{trace}')
+        self.count('internal_error')  # last: who sees it counted finds it logged
 
     def surviving(self, what: str, callback: Callable[..., None]) -> Callable[..., None]:
         """Return `callback` for the executor, which would end the process if it raised."""
