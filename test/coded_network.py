@@ -13,8 +13,8 @@ def picture_of(output):
     return np.stack([code >> 8, code & 255, np.zeros_like(code)], axis=-1).astype(np.uint8)
 
 
-def write_network(folder, kind='inv_depth_affine'):
-    """Write the network and its card; return the path of the card."""
+def write_network(folder, kind='inv_depth_affine', **keys):
+    """Write the network and its card, with other keys of the card; return the path of the card."""
     weight = np.array([256.0, 1.0, 0.0]).reshape(1, 3, 1, 1) / CODES
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
@@ -36,6 +36,7 @@ def write_network(folder, kind='inv_depth_affine'):
         'resize': {'policy': 'none'},
         'output': {'tensor': 'depth', 'kind': kind},
         'uncertainty': {'relative_floor': 0.02},
+        **keys,
     }
     path = folder / 'coded.yaml'
     path.write_text(yaml.safe_dump(card))

@@ -7,7 +7,7 @@ they come as they were recorded. It never waits: what is there when the image is
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 import threading
 from typing import Any

@@ -22,9 +22,6 @@ from depth_perception.inference.estimator import open_estimator
 from depth_perception.parameters import MonoEstimatorSettings, StereoEstimatorSettings
 import numpy as np
 import pytest
-import yaml
-
-onnx = pytest.importorskip('onnx', reason='onnx makes the networks of these tests')
 
 FRAME_NS = 100_000_000
 CODES = 65535.0
@@ -36,49 +33,17 @@ def scene():
     return rendered_scene()
 
 
+@pytest.fixture
+def card(tmp_path, coded_network):
+    """Return what writes a network that decodes such pictures, and its card."""
+    return lambda *kind, **keys: coded_network.write_network(tmp_path, *kind, **keys)
+
+
 def coded(output):
     """Return a picture whose two bytes hold `output`, 0 to 1; unknown is 0."""
     code = np.rint(np.nan_to_num(output) * CODES).astype(np.int64)
-    return Picture(
-        np.stack([code >> 8, code & 255, np.zeros_like(code)], axis=-1).astype(np.uint8), 'rgb'
-    )
-
-
-@pytest.fixture
-def card(tmp_path):
-    """Return what writes a network that decodes such pictures, and its card."""
-
-    def written(kind='inv_depth_affine', **keys):
-        weight = np.array([256.0, 1.0, 0.0], np.float32).reshape(1, 3, 1, 1) / CODES
-        make = onnx.helper.make_tensor_value_info
-        graph = onnx.helper.make_graph(
-            [onnx.helper.make_node('Conv', ['image', 'w'], ['depth'])],
-            'coded',
-            [make('image', onnx.TensorProto.FLOAT, [1, 3, 'H', 'W'])],
-            [make('depth', onnx.TensorProto.FLOAT, [1, 1, 'H', 'W'])],
-            [onnx.numpy_helper.from_array(weight.astype(np.float32), 'w')],
-        )
-        opset = [onnx.helper.make_opsetid('', 17)]
-        onnx.save(
-            onnx.helper.make_model(graph, opset_imports=opset, ir_version=8),
-            tmp_path / 'coded.onnx',
-        )
-        values = {
-            'schema': 1,
-            'id': 'coded',
-            'task': 'mono',
-            'artifact': {'file': 'coded.onnx', 'licence': 'MIT', 'commercial': True},
-            'inputs': [{'tensor': 'image', 'from': 'left', 'color': 'rgb', 'divide': 1}],
-            'resize': {'policy': 'none'},
-            'output': {'tensor': 'depth', 'kind': kind},
-            'uncertainty': {'relative_floor': 0.02},
-            **keys,
-        }
-        path = tmp_path / 'coded.yaml'
-        path.write_text(yaml.safe_dump(values))
-        return str(path)
-
-    return written
+    planes = [code >> 8, code & 255, np.zeros_like(code)]
+    return Picture(np.stack(planes, axis=-1).astype(np.uint8), 'rgb')
 
 
 def measured(truth, count=200, seed=3, sigma=0.01, outliers=0.0):
