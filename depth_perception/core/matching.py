@@ -1,8 +1,8 @@
-"""What tells good stereo matches from bad ones, and how large their error is.
+"""What tells good stereo matches from bad ones.
 
-A matcher always finds something. Four things say whether it is worth believing: the right image
-agrees (left-right check), the neighbourhood was matched too (support), the texture is stronger
-than the noise (photometric sigma), and the neighbours have a similar disparity (spread).
+A matcher always finds something. Three things say whether it is worth believing: the right image
+agrees (left-right check), the neighbourhood was matched too (support), and the texture is stronger
+than the noise (photometric sigma).
 
 Convention:
     d = u_left - u_right. Disparities of the left image sit on its pixels, those of the right
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEP_PX = 1.0 / 16.0  # sub-pixel step of semi-global matching
-FLOOR_PX = 0.2  # error that no score explains: peak locking, rectification (Middlebury scenes)
 MAX_NOISE = 3.0  # grey levels; above it is texture that was taken for noise
 
 
@@ -116,41 +115,19 @@ def _inside_count(length: int, window: int) -> NDArray[np.float32]:
     return (last - np.maximum(position - half, 0) + 1).astype(np.float32)
 
 
-def local_spread(disparity: DisparityMap, window: int = 5) -> NDArray[np.float32]:
-    """Return the standard deviation of the disparities in the square around every pixel.
-
-    Args:
-        disparity: (H, W) float32 [px]; NaN where there is no match, which does not count.
-        window: Side of the square [px], odd.
-
-    Returns:
-        (H, W) float32 [px]; NaN where `disparity` is NaN.
-    """
-    known = np.isfinite(disparity)
-    centre = np.float32(np.mean(disparity[known], dtype=np.float64)) if known.any() else 0.0
-    centred = np.where(known, disparity - centre, np.float32(0.0))  # small numbers: small errors
-    count = np.maximum(box_sum(known.astype(np.float32), window), np.float32(1.0))
-    mean = box_sum(centred, window) / count
-    variance = box_sum(np.square(centred), window) / count
-    variance -= np.square(mean)
-    spread: NDArray[np.float32] = np.sqrt(np.maximum(variance, np.float32(0.0)))
-    spread[~known] = np.nan
-    return spread
-
-
 def intensity_noise(grey: Pixels) -> float:
     """Return a robust standard deviation of the image noise [grey levels], at least 0.3.
 
     The median of a 3x3 operator that cancels planes and edges along x and y (Immerkaer), on every
-    fourth row. Strong texture looks like noise to it: see `MAX_NOISE`. The floor is the rounding
-    to whole grey levels.
+    second pixel of every fourth row. Strong texture looks like noise to it: see `MAX_NOISE`. The
+    floor is the rounding to whole grey levels.
     """
     if min(grey.shape) < 3:
         return 0.3
     rows = np.arange(1, grey.shape[0] - 1, 4)
     above, middle, below = (grey[rows + shift].astype(np.float32) for shift in (-1, 0, 1))
     vertical = above - 2.0 * middle + below
-    response = vertical[:, :-2] - 2.0 * vertical[:, 1:-1] + vertical[:, 2:]
+    response = vertical[:, :-2:2] - 2.0 * vertical[:, 1:-1:2] + vertical[:, 2::2]
     return max(0.3, float(np.median(np.abs(response))) / (0.6745 * 6.0))
 
 
@@ -183,34 +160,5 @@ def photometric_sigma(
     with np.errstate(divide='ignore'):
         variance = np.divide(np.float32(8.0 * sigma_intensity**2), energy, out=energy)
     variance += np.float32(STEP_PX**2 / 12.0)
-    sigma: SigmaMap = np.sqrt(variance, out=variance)
-    return sigma
-
-
-def disparity_sigma(
-    photometric: SigmaMap,
-    spread: NDArray[np.float32],
-    left_right: NDArray[np.float32] | None = None,
-    floor_px: float = FLOOR_PX,
-) -> SigmaMap:
-    """Return one standard deviation of the disparity [px] from everything known about it.
-
-    The variances add, with the left-right difference counted as one more error. Fitted on the
-    Middlebury scenes as the likelihood of the errors, all weights came out near one.
-
-    Args:
-        photometric: (H, W) float32 [px] of `photometric_sigma`.
-        spread: (H, W) float32 [px] of `local_spread`.
-        left_right: (H, W) float32 [px] of `left_right_difference`; None if there was no check.
-        floor_px: Error of even the best matches [px].
-
-    Returns:
-        (H, W) float32 [px]; NaN where the spread or the difference is.
-    """
-    variance = np.square(photometric)
-    variance += np.square(spread)
-    if left_right is not None:
-        variance += np.square(left_right)
-    variance += np.float32(floor_px**2)
     sigma: SigmaMap = np.sqrt(variance, out=variance)
     return sigma

@@ -1,4 +1,4 @@
-"""OpenCV's semi-global matching with a left-right check, support filter and sub-pixel sigma.
+"""OpenCV's semi-global matching with a left-right check, a support filter and an error score.
 
 What it does beyond `cv2.StereoSGBM`, and why (figures: `benchmark/stereo_accuracy.py`):
 
@@ -22,16 +22,14 @@ from types import ModuleType
 from typing import Any, final
 
 from depth_perception.core.matching import (
-    disparity_sigma,
     left_right_difference,
-    local_spread,
-    photometric_sigma,
     support_fraction,
 )
 from depth_perception.core.stereo import StereoRig
 from depth_perception.core.types import AnyArray, DisparityMap, Pixels
 from depth_perception.errors import BackendUnavailableError, FrameError, InferenceError
 from depth_perception.inference.backend import Backend, TensorSpec, usable_cpus
+from depth_perception.inference.matcher_score import error_score, textureless
 from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 
@@ -83,8 +81,9 @@ def derived_search_range(rig: StereoRig, min_depth_m: float) -> SearchRange:
 class SgbmBackend(Backend):
     """Semi-global matching of grey pairs.
 
-    Outputs `disparity` (H, W) float32 [px] and `sigma` (H, W) float32 [px], one standard
-    deviation; both NaN where there is no match to be believed.
+    Outputs `disparity` (H, W) float32 [px] and `sigma` (H, W) float32 [px], how large its error
+    is likely to be (`matcher_score`): a standard deviation only after calibration, near to one
+    before. Both are NaN where there is no match to be believed.
 
     Attributes:
         settings: May be replaced between two frames.
@@ -146,9 +145,8 @@ class SgbmBackend(Backend):
         disparity, difference = self._checked_match(left, right, self.search_range)
         self._remove_unsupported(disparity)
         self._remove_speckles(disparity)
-        texture = photometric_sigma(left, TEXTURE_WINDOW_PX)
-        disparity[np.isinf(texture)] = np.nan
-        sigma = disparity_sigma(texture, local_spread(disparity), difference)
+        disparity[textureless(self._cv2, left, TEXTURE_WINDOW_PX)] = np.nan
+        sigma = error_score(self._cv2, left, right, disparity, difference)
         return {'disparity': disparity, 'sigma': sigma}
 
     def _check_pair(self, left: Pixels, right: Pixels) -> None:

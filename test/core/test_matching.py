@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from depth_perception.core.matching import (
     box_sum,
-    disparity_sigma,
     intensity_noise,
     left_right_difference,
-    local_spread,
     photometric_sigma,
     support_fraction,
 )
@@ -76,17 +74,6 @@ def test_support_counts_only_inside_the_image():
     assert_allclose(support_fraction(valid, 5)[3], [1, 0.75, 0.6, 0.4, 0.2, 0, 0], atol=1e-6)
 
 
-def test_local_spread_is_the_standard_deviation_of_known_pixels():
-    disparity = np.full((9, 9), 200.0, np.float32)
-    disparity[4, 4], disparity[4, 5], disparity[0, 0] = 200.5, NAN, NAN
-    spread = local_spread(disparity, 3)
-    assert spread[4, 4] == pytest.approx(np.std([0.5] + 7 * [0.0]), abs=1e-4)
-    assert spread[7, 1] == pytest.approx(0.0, abs=1e-4)
-    assert np.isnan(spread[4, 5])
-    assert np.isnan(spread[0, 0])
-    assert np.isnan(local_spread(np.full((3, 4), NAN, np.float32))).all()
-
-
 def test_intensity_noise_finds_the_noise_on_a_slope():
     rng = np.random.default_rng(2)
     slope = np.linspace(40.0, 200.0, 320)[None, :] + np.zeros((240, 1))
@@ -122,13 +109,3 @@ def test_photometric_sigma_predicts_the_error_of_a_least_squares_shift():
     predicted = photometric_sigma(np.rint(clean).astype(np.uint8), 9, 3.0)[4, 30]
     rounding = 1 / (16 * np.sqrt(12))
     assert predicted == pytest.approx(np.hypot(shifts.std(), rounding), rel=0.06)
-
-
-def test_disparity_sigma_adds_variances():
-    photometric, spread = np.full((2, 2), 0.3, np.float32), np.full((2, 2), 0.4, np.float32)
-    left_right = np.array([[1.2, 0.0], [0.0, NAN]], np.float32)
-    assert disparity_sigma(photometric, spread, floor_px=0.0)[0, 0] == pytest.approx(0.5)
-    sigma = disparity_sigma(photometric, spread, left_right, floor_px=0.0)
-    assert sigma[0, 0] == pytest.approx(1.3)
-    assert np.isnan(sigma[1, 1])
-    assert disparity_sigma(0 * spread, 0 * spread, floor_px=0.24)[1, 0] == pytest.approx(0.24)
