@@ -98,6 +98,11 @@ class ScaleSettings(Checked):
 class UncertaintySettings(Checked):
     """How sigma is made of the score of a model."""
 
+    uncertainty__sources: str = setting(
+        '',
+        "Raw scores that sigma is made of, commas between; '': those of the model card; none: "
+        'what the network and its card say.',
+    )
     uncertainty__calibration_file: str = setting(
         '',
         "Calibration of sigma, made by `depth_perception calibrate`; '': that of the card, if it "

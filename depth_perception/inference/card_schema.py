@@ -58,8 +58,9 @@ class InputSpec:
 
     tensor: str
     source: Literal[
-        'left', 'right', 'pair_concat', 'rays', 'intrinsics', 'ground_inverse_depth', 'const'
-    ]
+        'left', 'right', 'pair_concat', 'rays', 'intrinsics', 'ground_inverse_depth', 'noise',
+        'const',
+    ]  # fmt: skip
     value: Any = None
     layout: Literal['NCHW', 'NHWC', 'HW'] = 'NCHW'
     dtype: Literal['float32', 'float16', 'uint8', 'int64'] = 'float32'
@@ -180,11 +181,49 @@ class ScaleSpec:
     prior: PriorSpec | None = None
 
 
+Source = Literal[
+    'confidence', 'flip', 'lr', 'edge', 'range', 'photometric', 'tta', 'ensemble', 'monte_carlo',
+    'residual', 'temporal',
+]  # fmt: skip
+Augmentation = Literal['flip', 'smaller', 'larger', 'darker', 'brighter']
+
+
+@dataclass(frozen=True)
+class ScoreSpec:
+    """Parameters of the raw scores; see docs/model_cards.md.
+
+    Attributes:
+        fuse: Whether the answers of several runs are averaged, or only compared.
+        flip_border: Whether the borders take one of the two answers only, as Monodepth does.
+        lr_limit_px: Left-right difference above which a match is invalid [px].
+        edge_px: Misplacement of edges [px].
+        range_base: Relative sigma at the camera.
+        range_per_m: What every metre adds to it [1/m].
+        augmentations: Runs of `tta` beside the plain one; sizes times 0.8 and 1.25, grey levels
+            to the power of 1.25 and 0.8.
+        ensemble: Ids of the cards that answer, too.
+        monte_carlo_runs: Number of runs of a network with a random input or dropout.
+        temporal_memory: Weight of the past in the mean of r^2.
+    """
+
+    fuse: bool = True
+    flip_border: bool = False
+    lr_limit_px: float = 1.0
+    edge_px: float = 0.5
+    range_base: float = 0.0
+    range_per_m: float = 0.02
+    augmentations: tuple[Augmentation, ...] = ('flip', 'smaller', 'larger', 'darker', 'brighter')
+    ensemble: tuple[str, ...] = ()
+    monte_carlo_runs: int = 8
+    temporal_memory: float = 0.7
+
+
 @dataclass(frozen=True)
 class UncertaintySpec:
     """Where the standard deviation comes from."""
 
-    sources: tuple[Literal['confidence', 'flip', 'lr', 'edge', 'range', 'photometric'], ...] = ()
+    sources: tuple[Source, ...] = ()
+    scores: ScoreSpec = ScoreSpec()
     calibration: str = ''
     relative_floor: float = 0.1
     disparity_floor_px: float = 0.0

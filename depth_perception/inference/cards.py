@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ import yaml
 
 _MAX_CARD_BYTES = 64 * 1024
 _MAX_BASES = 8
+_MAX_NOISE = 1 << 26  # numbers
+_MAX_RUNS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +221,7 @@ def _check_ranges(card: ModelCard) -> None:
     for spec in card.inputs:
         _check_input(spec, card.task)
     _check_resize(card.resize)
+    _check_scores(card)
     params, focal = card.output.params, card.output.focal
     if not 0.0 < params.z_min < params.z_max:
         raise ModelError(f'output.params: {params.z_min} to {params.z_max} m is no range')
@@ -234,11 +238,36 @@ def _check_input(spec: InputSpec, task: str) -> None:
         raise ModelError(f'input {spec.tensor}: mean and std want a number per channel')
     if task == 'mono' and spec.source in ('right', 'pair_concat'):
         raise ModelError(f'input {spec.tensor}: {spec.source} needs a stereo pair')
+    if spec.source == 'noise' and not _is_shape(spec.value):
+        raise ModelError(f'input {spec.tensor}: value must be the shape of the noise')
     if spec.source == 'const':
         try:
             np.asarray(spec.value, dtype=spec.dtype)
         except (TypeError, ValueError, OverflowError) as error:
             raise ModelError(f'input {spec.tensor}: value is no {spec.dtype}: {error}') from error
+
+
+def _is_shape(value: Any) -> bool:
+    sides = value if isinstance(value, list) else [0]
+    plain = all(type(side) is int and side > 0 for side in sides)
+    return plain and 0 < math.prod(sides) <= _MAX_NOISE
+
+
+def _check_scores(card: ModelCard) -> None:
+    scores, confidence = card.uncertainty.scores, card.confidence
+    floor = max(card.uncertainty.relative_floor, card.uncertainty.disparity_floor_px)
+    ranks = confidence is not None and (
+        confidence.meaning == 'prob' or confidence.scope == 'rank_in_image'
+    )
+    if ranks and floor <= 0.0:
+        raise ModelError('confidence without a unit needs uncertainty.relative_floor above 0')
+    numbers = scores.lr_limit_px, scores.edge_px, scores.range_base, scores.range_per_m
+    if min(numbers) < 0.0:
+        raise ModelError('uncertainty.scores: limits, pixels and shares must not be negative')
+    if not 0.0 <= scores.temporal_memory < 1.0:
+        raise ModelError('uncertainty.scores.temporal_memory must be 0 or above and below 1')
+    if not 2 <= scores.monte_carlo_runs <= _MAX_RUNS or len(scores.ensemble) >= _MAX_RUNS:
+        raise ModelError(f'uncertainty.scores: 2 to {_MAX_RUNS} runs make a spread')
 
 
 def _check_resize(spec: ResizeSpec) -> None:

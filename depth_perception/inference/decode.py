@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import StereoFrame
+from depth_perception.core.score_rank import ranked_sigma
 from depth_perception.core.stereo import inverse_depth_from_disparity
 from depth_perception.core.types import AnyArray, InverseDepthMap, Mask, SigmaMap
 from depth_perception.errors import ModelError, NotMetricError
@@ -222,11 +223,13 @@ def _sigma(
     """Return sigma_rho: the network's own word, and the floor of the card, in quadrature."""
     floor = _sigma_floor(rho, card, preparation)
     spec = card.confidence
-    if spec is None or spec.meaning == 'none':
+    if spec is None or says_nothing(spec):
         return np.broadcast_to(floor, rho.shape).astype(np.float32)
     score = companion_plane(outputs, spec.tensor, rho).astype(np.float32, copy=False)
-    own = sigma_of_score(score, spec, card.uncertainty.relative_floor)
-    if spec.meaning in ('prob', 'log_error') or spec.domain == 'log_depth':
+    own = sigma_of_score(score, spec, 1.0)
+    if only_ranks(spec):
+        own = own * floor
+    elif spec.meaning == 'log_error' or spec.domain == 'log_depth':
         own = own * rho
     elif spec.domain == 'depth':
         own = own * np.square(rho)
@@ -248,23 +251,43 @@ def _sigma_floor(rho: AnyArray, card: ModelCard, preparation: Preparation) -> An
     return np.abs(rho * np.float32(uncertainty.relative_floor))
 
 
+def says_nothing(spec: ConfidenceSpec) -> bool:
+    """Return whether a confidence is there to be looked at only."""
+    return spec.meaning == 'none' and spec.scope == 'pixel_sigma'
+
+
+def only_ranks(spec: ConfidenceSpec) -> bool:
+    """Return whether a confidence has no unit: it stretches the floor of the card."""
+    return spec.meaning == 'prob' or spec.scope == 'rank_in_image'
+
+
 def sigma_of_score(score: AnyArray, spec: ConfidenceSpec, floor: float) -> AnyArray:
     """Return the standard deviation that a score stands for, in the domain of the card.
 
-    A probability has no unit and only ranks; it stretches the relative floor until a calibration
-    says better.
+    A probability has no unit, and neither has a score that compares the pixels of one image only
+    (`rank_in_image`). They stretch the floor until a calibration says better: a probability p to
+    floor / p, a rank to that of a normal error, see `core.score_rank`.
     """
+    if spec.scope == 'rank_in_image':
+        return ranked_sigma(_badness(score, spec), floor)
+    if spec.meaning == 'prob':
+        share = score if spec.better == 'high' else np.float32(1.0) - score
+        return np.asarray(np.float32(floor) / np.clip(share, 0.05, 1.0))
+    return _badness(score, spec)
+
+
+def _badness(score: AnyArray, spec: ConfidenceSpec) -> AnyArray:
+    """Return what a score means as a sigma, or anything that grows with it if it only ranks."""
     if spec.meaning == 'variance':
         return np.asarray(np.sqrt(np.maximum(score, np.float32(0.0))))
     if spec.meaning == 'log_sigma':
         return np.asarray(np.exp(score))
     if spec.meaning == 'log_variance':
         return np.asarray(np.exp(np.float32(0.5) * score))
-    if spec.meaning == 'prob':
-        share = score if spec.better == 'high' else np.float32(1.0) - score
-        return np.asarray(np.float32(floor) / np.clip(share, 0.05, 1.0))
     if spec.meaning == 'precision':
         return np.asarray(np.reciprocal(np.sqrt(np.maximum(score, np.float32(1e-12)))))
+    if spec.meaning in ('prob', 'none'):
+        return -score if spec.better == 'high' else score
     return np.abs(score)  # sigma, log_error
 
 

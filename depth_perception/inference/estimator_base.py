@@ -13,7 +13,7 @@ from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import decode, Decoded
-from depth_perception.inference.honesty import HonestSigma
+from depth_perception.inference.honesty import HonestSigma, references_to_fit
 from depth_perception.inference.postprocess import (
     MATCHER_CORRELATION,
     NETWORK_CORRELATION,
@@ -24,6 +24,7 @@ from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.relative import decode_relative, Relative
 from depth_perception.inference.resize import plan_resize, ResizePlan
 from depth_perception.inference.scaling import ground_pose
+from depth_perception.inference.scores import ScoreSet
 from depth_perception.parameters import EstimatorSettings
 
 S = TypeVar('S', bound=EstimatorSettings)
@@ -50,6 +51,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
         )
         self._plan: ResizePlan | None = None
         self._camera: PinholeCamera | None = None
+        self._scores = ScoreSet(card, backend, settings.uncertainty__sources, settings.threads)
 
     @property
     def metric_problem(self) -> str | None:
@@ -65,10 +67,12 @@ class DepthEstimator(abc.ABC, Generic[S]):
         """Forget earlier frames."""
         self._postprocessor.reset()
         self.sigma.reset()
+        self._scores.reset()
 
     def close(self) -> None:
         """Free what the backend holds."""
         self.backend.close()
+        self._scores.close()
 
     def __enter__(self) -> DepthEstimator[S]:
         return self
@@ -107,11 +111,14 @@ class DepthEstimator(abc.ABC, Generic[S]):
             decoded = decode(outputs, self.card, preparation)
         read = time.perf_counter()
         raw = self._raw(decoded, frame, settings)
+        scaled = time.perf_counter()
+        raw = self._scores.add(raw, decoded, preparation, references_to_fit(frame, settings))
         raw.timings_ms.update(
             preprocess=(prepared - start) * 1e3,
             infer=(inferred - prepared) * 1e3,
             decode=(read - inferred) * 1e3,
-            scale=(time.perf_counter() - read) * 1e3,
+            scale=(scaled - read) * 1e3,
+            score=(time.perf_counter() - scaled) * 1e3,
         )
         honest = self.sigma.applied(raw, frame, settings)
         estimate = self._postprocessor.finish(honest, frame, settings)

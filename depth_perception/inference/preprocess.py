@@ -26,12 +26,14 @@ class Preparation:
         plan: How they reach the grid of the network.
         resize: The policy the plan was made from.
         ground: Pose of the camera above the floor; None if it is not known.
+        draw: Which sample of its noise a network with a random input gets.
     """
 
     frame: MonoFrame | StereoFrame
     plan: ResizePlan
     resize: ResizeSpec
     ground: GroundPose | None = None
+    draw: int = 0
 
     @property
     def camera(self) -> PinholeCamera:
@@ -95,6 +97,9 @@ def _tensor(spec: InputSpec, preparation: Preparation) -> AnyArray:
         return np.concatenate(pair, axis=3 if spec.layout == 'NHWC' else 1)
     if spec.source == 'const':
         return np.asarray(spec.value, dtype=spec.dtype)
+    if spec.source == 'noise':  # the same for the same frame, live and offline
+        random = np.random.default_rng((abs(frame.stamp_ns), preparation.draw))
+        return np.asarray(random.standard_normal(spec.value), dtype=spec.dtype)
     return _camera_tensor(spec, preparation)
 
 

@@ -9,7 +9,14 @@ from typing import Literal
 from depth_perception.core.types import AnyArray, Mask
 from depth_perception.errors import ModelError
 from depth_perception.inference.cards import ModelCard
-from depth_perception.inference.decode import companion_plane, masks_of, plane_of, sigma_of_score
+from depth_perception.inference.decode import (
+    companion_plane,
+    masks_of,
+    only_ranks,
+    plane_of,
+    says_nothing,
+    sigma_of_score,
+)
 from depth_perception.inference.preprocess import Preparation
 from depth_perception.inference.resize import ResizePlan, restored_map
 import numpy as np
@@ -100,10 +107,10 @@ def _doubt(
     nothing = np.zeros((), np.float32)
     floor = np.asarray(card.uncertainty.relative_floor, np.float32)
     spec = card.confidence
-    if spec is None or spec.meaning == 'none':
+    if spec is None or says_nothing(spec):
         return nothing, floor
     score = companion_plane(outputs, spec.tensor, values).astype(np.float32, copy=False)
     own = sigma_of_score(score, spec, card.uncertainty.relative_floor)
-    if spec.meaning in ('prob', 'log_error') or spec.domain == 'log_depth':
+    if only_ranks(spec) or spec.meaning == 'log_error' or spec.domain == 'log_depth':
         return nothing, np.hypot(own, floor)
     return own * np.abs(slope * np.float32(card.output.gain)), floor

@@ -155,6 +155,112 @@ def test_confidence_becomes_sigma_of_inverse_depth(meaning, domain, score, sigma
     np.testing.assert_allclose(result.sigma_rho, sigma_rho, rtol=1e-4)
 
 
+# Z = 4 at a gain of 2 (o = 2), fx = 90 at full size: what 0.3 of sigma is as sigma_rho.
+_PER_SIGMA = {
+    'depth': 1.0 / 16.0,  # sigma_rho = sigma_Z / Z^2
+    'inv_depth': 1.0,
+    'log_depth': 1.0 / 4.0,  # sigma_rho = rho sigma_ln
+    'raw': 2.0 / 16.0,  # sigma_Z = gain sigma_o
+    'disparity': 2.0 / 16.0,  # of a network without disparity: its output
+}
+_SCORE_OF_SIGMA = {
+    'sigma': lambda sigma: sigma,
+    'variance': lambda sigma: sigma**2,
+    'log_sigma': np.log,
+    'log_variance': lambda sigma: 2.0 * np.log(sigma),
+    'precision': lambda sigma: sigma**-2.0,
+}
+
+
+@pytest.mark.parametrize('better', ['high', 'low'])
+@pytest.mark.parametrize('domain', _PER_SIGMA)
+@pytest.mark.parametrize('meaning', [*_SCORE_OF_SIGMA, 'log_error'])
+def test_every_meaning_in_every_domain_is_that_sigma(meaning, domain, better):
+    card = card_of(
+        {'kind': 'depth_metric', 'gain': 2.0},
+        ResizeSpec('none'),
+        confidence={'tensor': 'c', 'meaning': meaning, 'domain': domain, 'better': better},
+        uncertainty={'relative_floor': 0.0},
+    )
+    score = 0.3 if meaning == 'log_error' else _SCORE_OF_SIGMA[meaning](0.3)
+    result = decoded(plane(2.0, (44, 60)), card, c=plane(score, (44, 60)))
+    per_sigma = _PER_SIGMA['log_depth' if meaning == 'log_error' else domain]
+    np.testing.assert_allclose(result.sigma_rho, 0.3 * per_sigma, rtol=1e-4)
+
+
+@pytest.mark.parametrize('domain', _PER_SIGMA)
+@pytest.mark.parametrize(('better', 'score'), [('high', 0.25), ('low', 0.75)])
+def test_probability_stretches_the_floor_in_any_domain(better, score, domain):
+    card = card_of(
+        {'kind': 'depth_metric'},
+        ResizeSpec('none'),
+        confidence={'tensor': 'c', 'meaning': 'prob', 'domain': domain, 'better': better},
+        uncertainty={'relative_floor': 0.03},
+    )
+    result = decoded(plane(4.0, (44, 60)), card, c=plane(score, (44, 60)))
+    # floor / p = 0.12 of rho, and the floor itself.
+    np.testing.assert_allclose(result.sigma_rho, np.hypot(0.12, 0.03) / 4.0, rtol=1e-4)
+
+
+def test_probability_of_a_match_stretches_the_floor_in_pixels():
+    card = card_of(
+        {'kind': 'disparity_px'},
+        ResizeSpec('none'),
+        'stereo',
+        confidence={'tensor': 'c', 'meaning': 'prob', 'domain': 'disparity'},
+        uncertainty={'relative_floor': 0.0, 'disparity_floor_px': 0.2},
+    )
+    result = decoded(plane(6.0, (44, 60)), card, PAIR, c=plane(0.5, (44, 60)))
+    np.testing.assert_allclose(result.sigma_rho[:, 10:], np.hypot(0.4, 0.2) / 22.5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('domain', ['depth', 'inv_depth', 'log_depth', 'raw'])
+@pytest.mark.parametrize(
+    ('meaning', 'better', 'sign'),
+    [
+        ('sigma', 'low', 1.0),
+        ('variance', 'low', 1.0),
+        ('log_error', 'low', 1.0),
+        ('precision', 'high', -1.0),
+        ('prob', 'high', -1.0),
+        ('prob', 'low', 1.0),
+        ('none', 'high', -1.0),
+        ('none', 'low', 1.0),
+    ],
+)
+def test_score_that_only_ranks_orders_the_pixels_of_its_image(meaning, better, sign, domain):
+    card = card_of(
+        {'kind': 'depth_metric'},
+        ResizeSpec('none'),
+        confidence={
+            'tensor': 'c', 'meaning': meaning, 'domain': domain, 'better': better,
+            'scope': 'rank_in_image',
+        },
+        uncertainty={'relative_floor': 0.2},
+    )  # fmt: skip
+    score = np.float32(2.0) ** (np.arange(44 * 60).reshape(1, 1, 44, 60) % 9 - 8.0)
+    found = [
+        decoded(plane(4.0, (44, 60)), card, c=(gain * score).astype(np.float32)).sigma_rho
+        for gain in (1.0, 0.01)
+    ]
+    np.testing.assert_array_equal(*found)
+    relative = np.sqrt(np.square(4.0 * found[0]) - 0.2**2)  # without the floor
+    assert np.median(relative) == pytest.approx(0.2, rel=0.01)
+    order = relative.ravel()[:9] if sign > 0.0 else relative.ravel()[8::-1]
+    assert (np.diff(order) > 0.0).all()
+
+
+def test_score_without_meaning_says_nothing():
+    card = card_of(
+        {'kind': 'depth_metric'},
+        ResizeSpec('none'),
+        confidence={'tensor': 'c', 'meaning': 'none'},
+        uncertainty={'relative_floor': 0.2},
+    )
+    result = decoded(plane(4.0, (44, 60)), card, c=plane(9.0, (44, 60)))
+    np.testing.assert_allclose(result.sigma_rho, 0.05, rtol=1e-5)
+
+
 def test_disparity_sigma_is_scaled_like_the_disparity():
     card = card_of(
         {'kind': 'disparity_px'},

@@ -47,7 +47,14 @@ def test_stereo_depth_is_that_of_the_rig_and_carries_the_frame():
     assert (estimate.stamp_ns, estimate.frame_id) == (5, 'left_optical')
     assert estimate.scale.rung is Rung.STEREO
     assert np.median(estimate.disparity.values[estimate.valid]) == pytest.approx(6.0, abs=0.1)
-    assert {'preprocess', 'infer', 'decode', 'scale', 'filter'} == estimate.timings_ms.keys()
+    assert {
+        'preprocess',
+        'infer',
+        'decode',
+        'scale',
+        'score',
+        'filter',
+    } == estimate.timings_ms.keys()
 
 
 def test_another_rig_or_size_is_taken_over_at_once():
