@@ -44,7 +44,6 @@ class DepthEstimator(abc.ABC, Generic[S]):
         self.card = card
         self.backend = backend
         self.settings: S = settings
-        self.sigma = HonestSigma(card, settings)
         builtin = card.builtin is not None
         self._postprocessor = Postprocessor(
             MATCHER_CORRELATION if builtin else NETWORK_CORRELATION
@@ -52,6 +51,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
         self._plan: ResizePlan | None = None
         self._camera: PinholeCamera | None = None
         self._scores = ScoreSet(card, backend, settings.uncertainty__sources, settings.threads)
+        self.sigma = HonestSigma(card, settings, self._scores.name)
 
     @property
     def metric_problem(self) -> str | None:

@@ -167,13 +167,14 @@ class HonestSigma:
     Args:
         card: The model.
         settings: Name the calibration file; replaced settings take effect without it.
+        score: Name of the score that the estimates will have; '' if it is not known yet.
 
     Raises:
         ModelError: If the calibration file does not fit.
     """
 
-    def __init__(self, card: ModelCard, settings: EstimatorSettings) -> None:
-        self.model = SigmaModel.of(card, settings)
+    def __init__(self, card: ModelCard, settings: EstimatorSettings, score: str = '') -> None:
+        self.model = SigmaModel.of(card, settings, score)
         self._watch = HonestyWatch()
         self._pixel: SigmaMap | None = None  # of the frame in work, before any temperature
         self._temperature = 1.0  # in force for it

@@ -28,6 +28,7 @@ from depth_perception.inference.card_schema import Source
 from depth_perception.inference.cards import artifact_path, load_card, ModelCard
 from depth_perception.inference.decode import decode, Decoded
 from depth_perception.inference.ort_backend import OrtBackend
+from depth_perception.inference.plain_score import NAME as PLAIN
 from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.preprocess import Preparation
 from depth_perception.inference.relative import decode_relative, Relative
@@ -134,6 +135,11 @@ class ScoreSet:
             raise
 
     @property
+    def name(self) -> str:
+        """Name of the score that estimates will have: that of the sources together."""
+        return '+'.join(self.names) if set(self.names) - {'confidence'} else PLAIN
+
+    @property
     def domain(self) -> Domain:
         """What the scores are in."""
         return 'disparity_px' if self._card.task == 'stereo' else 'log_depth'
@@ -179,7 +185,7 @@ class ScoreSet:
         Raises:
             ModelError: If a network fails or answers what its card does not say.
         """
-        if not set(self.names) - {'confidence'}:
+        if self.name == PLAIN:
             return raw
         disparity = decoded.disparity if isinstance(decoded, Decoded) else None
         scene = Scene(preparation.frame, raw.rho, disparity, references=references)
@@ -242,7 +248,7 @@ class ScoreSet:
             if scene.disparity is not None:
                 values = np.where(unknown, np.float32(np.nan), scene.disparity)
             disparity = replace(disparity, values=values)
-        score = RawScore(u, '+'.join(self.names), self.domain)
+        score = RawScore(u, self.name, self.domain)
         return replace(raw, rho=rho, sigma_rho=sigma_rho, disparity=disparity, score=score)
 
     def _readings(

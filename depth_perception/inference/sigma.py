@@ -54,8 +54,16 @@ class SigmaModel:
     warning: str = ''
 
     @classmethod
-    def of(cls, card: ModelCard, settings: EstimatorSettings) -> SigmaModel:
+    def of(cls, card: ModelCard, settings: EstimatorSettings, score: str = '') -> SigmaModel:
         """Return the sigma of a model as the card and the settings ask for.
+
+        The file of the card is for the sources of the card. Where the settings want others, it
+        does not count, and the warning says so; a file that the settings name must fit.
+
+        Args:
+            card: The model.
+            settings: May name another file than the card's, and other sources.
+            score: Name of the score that the estimates will have; '' if it is not known yet.
 
         Raises:
             ModelError: If the calibration file cannot be read, was made for another model or
@@ -71,6 +79,14 @@ class SigmaModel:
                 f'{path}: its sigma is in {found.domain}, which {card.id} has not; a {card.task} '
                 f'model wants {" or ".join(_DOMAINS[card.task])}'
             )
+        if score not in ('', found.score):
+            problem = (
+                f'{path.name} calibrates the score {found.score!r}, but uncertainty.sources give '
+                f'{score!r}'
+            )
+            if settings.uncertainty__calibration_file:
+                raise ModelError(f'{problem}; calibrate again with these sources')
+            return cls(None, f'{problem}: sigma is not calibrated')
         return cls(found, _difference(found, score_settings(card, settings)))
 
     @property

@@ -253,3 +253,17 @@ def test_the_curve_is_fast(tmp_path):
         model.sigma_domain(values)
         durations.append(time.perf_counter() - start)
     assert min(durations) < 3e-3  # 0.5 ms on a free core
+
+
+def test_calibration_of_other_sources_counts_not_or_is_refused(tmp_path):
+    card, path = load_card('sgbm'), tmp_path / 'other.sigma.yaml'
+    shipped = SigmaModel.of(card, StereoEstimatorSettings(), 'sigma')
+    assert (shipped.name, shipped.warning) == ('sgbm.sigma.yaml', '')
+    dropped = SigmaModel.of(card, StereoEstimatorSettings(), 'edge')
+    assert dropped.calibration is None
+    assert "sources give 'edge': sigma is not calibrated" in dropped.warning
+    path.write_bytes(shipped.calibration.path.read_bytes())
+    named = StereoEstimatorSettings(uncertainty__calibration_file=str(path))
+    assert SigmaModel.of(card, named, 'sigma').calibration is not None
+    with pytest.raises(ModelError, match='calibrate again with these sources'):
+        SigmaModel.of(card, named, 'edge')
