@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, TensorProto
+from onnx import helper, numpy_helper
 
 OPSET = 17
 
@@ -42,23 +42,59 @@ class GraphBuilder:
         bounds = [b if isinstance(b, str) else self.constant([b], np.int64) for b in (start, end)]
         return self.op('Slice', tensor, *bounds, self.constant([axis], np.int64))
 
+    def embedded(self, network: Any, tensor: str, prefix: str) -> str:
+        """Add a whole network with one input and one output.
+
+        Args:
+            network: ONNX model of the same operator set, or an older one.
+            tensor: What it is fed.
+            prefix: Of the names inside.
+
+        Returns:
+            The name of its output.
+        """
+        graph = network.graph
+        stored = {item.name for item in graph.initializer}
+        entry = next(item.name for item in graph.input if item.name not in stored)
+        names = {entry: tensor, '': ''}
+        for item in graph.initializer:
+            self._constants.append(item.__class__.FromString(item.SerializeToString()))
+            self._constants[-1].name = names[item.name] = f'{prefix}/{item.name}'
+        for node in graph.node:
+            copy = node.__class__.FromString(node.SerializeToString())
+            names |= {name: f'{prefix}/{name}' for name in node.output if name}
+            copy.name = f'{prefix}/{node.name}' if node.name else ''
+            del copy.input[:], copy.output[:]
+            copy.input.extend(names[name] for name in node.input)
+            copy.output.extend(names[name] for name in node.output)
+            self._nodes.append(copy)
+        return names[graph.output[0].name]
+
     def save(
         self,
         path: Path,
         inputs: dict[str, Sequence[Any]],
         outputs: dict[str, Sequence[Any]],
         about: str,
+        types: dict[str, str] | None = None,
     ) -> None:
         """Check the graph and write it.
 
         Args:
             path: File to write.
-            inputs: Shape of every float32 input; free sides are strings.
-            outputs: Shape of every float32 output.
+            inputs: Shape of every input; free sides are strings.
+            outputs: Shape of every output.
             about: Text stored in the file.
+            types: numpy type of the inputs and outputs that are not float32.
         """
+        known = types or {}
         made = [
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in side.items()]
+            [
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(np.dtype(known.get(name, 'f4'))), shape
+                )
+                for name, shape in side.items()
+            ]
             for side in (inputs, outputs)
         ]
         graph = helper.make_graph(self._nodes, path.stem, *made, self._constants)

@@ -14,6 +14,7 @@ from depth_perception.cli import (
     demo,
     evaluate,
     infer,
+    inspect,
     models,
     settings,
 )
@@ -33,7 +34,18 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument('--debug', action='store_true', help='show the traceback of an error')
     verbs = top.add_subparsers(dest='verb', required=True, metavar='VERB')
-    for module in (infer, demo, convert, evaluate, compare, calibrate, models, settings):
+    verb_modules = (
+        infer,
+        demo,
+        convert,
+        evaluate,
+        compare,
+        calibrate,
+        models,
+        inspect,
+        settings,
+    )
+    for module in verb_modules:
         module.register(verbs)
     return top
 

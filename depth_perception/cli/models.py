@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from depth_perception.errors import ModelError
+from depth_perception.inference.backend import Backend
 from depth_perception.inference.card_schema import ArtifactSpec
 from depth_perception.inference.cards import (
     artifact_path,
@@ -18,8 +19,14 @@ from depth_perception.inference.cards import (
     file_sha256,
     load_card,
     ModelCard,
+    with_tensor_names,
 )
 from depth_perception.inference.fetch import fetch
+from depth_perception.inference.golden import (
+    golden_problem,
+    golden_statistics,
+    WAVES,
+)
 
 
 def register(subparsers: Any) -> None:
@@ -28,11 +35,12 @@ def register(subparsers: Any) -> None:
     verbs = parser.add_subparsers(dest='models_verb', required=True)
     listing = verbs.add_parser('list', help='all model cards')
     listing.add_argument('--json', action='store_true', help='machine-readable')
+    listing.add_argument('--markdown', action='store_true', help='as the table of docs/models.md')
     listing.set_defaults(func=_list)
     for name, function, text in (
         ('show', _show, 'one card in full'),
         ('fetch', _fetch, 'download the file of a card'),
-        ('verify', _verify, 'compare a file with its card, and load it'),
+        ('verify', _verify, 'compare a file with its card: hash, tensors, and what it answers'),
     ):
         verb = verbs.add_parser(name, help=text)
         verb.add_argument('model', help='id of a card, or the path of one')
@@ -51,12 +59,42 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return 0
+    if arguments.markdown:
+        print(_markdown(rows))
+        return 0
     columns = ('id', 'task', 'kind', 'size', 'licence', 'commercial', 'here')
     table = [columns] + [tuple(str(row[name]) for name in columns) for row in rows]
     widths = [max(len(line[i]) for line in table) for i in range(len(columns))]
     for line in table:
         print('  '.join(text.ljust(width) for text, width in zip(line, widths, strict=True)))
     return 0
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    """Return the table of all cards that ship."""
+    lines = [
+        '| card | task | output kind | size rule | licence | commercial | file |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for row in rows:
+        commercial = {True: 'yes', False: 'no'}.get(row['commercial'], row['commercial'])
+        relative = '' if row['metric'] else ', relative'
+        cells = (f'`{row["id"]}`', row['task'], f'`{row["kind"]}`{relative}', row['size'])
+        lines.append(
+            f'| {" | ".join(cells)} | {row["licence"]} | {commercial} | {row["offered"]} |'
+        )
+    return '\n'.join(lines)
+
+
+def _offered(card: ModelCard) -> str:
+    """Return how one comes by the file of a card."""
+    if card.builtin is not None:
+        return 'none needed'
+    if (card.path.parent / card.artifact.file).is_file():
+        return 'shipped'
+    if not card.artifact.source:
+        return 'you make it'
+    return 'download, hash known' if card.artifact.sha256 else 'download'
 
 
 def _row(card: ModelCard) -> dict[str, Any]:
@@ -69,6 +107,9 @@ def _row(card: ModelCard) -> dict[str, Any]:
         'licence': card.artifact.licence,
         'commercial': card.artifact.commercial,
         'here': _is_here(card),
+        'offered': _offered(card),
+        'source': card.artifact.source,
+        'export': card.artifact.export,
         'summary': card.summary,
     }
 
@@ -78,8 +119,8 @@ def _size_rule(card: ModelCard) -> str:
     size = '' if spec.size is None else str(spec.size)
     if isinstance(spec.size, tuple):
         size = 'x'.join(str(side) for side in spec.size)
-    multiple = f' x{spec.multiple}' if spec.multiple > 1 else ''
-    return f'{spec.policy} {size}{multiple}'.strip()
+    multiple = f'x{spec.multiple}' if spec.multiple > 1 else ''
+    return ' '.join(part for part in (spec.policy, size, multiple) if part)
 
 
 def _is_here(card: ModelCard) -> bool:
@@ -132,11 +173,33 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     settings = StereoEstimatorSettings() if card.task == 'stereo' else MonoEstimatorSettings()
     with open_backend(card, settings) as backend:
-        checked = 'matches its card' if card.artifact.sha256 else 'has no sha256 in its card'
+        checked = (
+            'has the sha256 of its card' if card.artifact.sha256 else 'has no sha256 to check'
+        )
         print(f'{path.name} {checked}; loads on {backend.description}')
         for side, specs in (('input', backend.inputs), ('output', backend.outputs)):
             for spec in specs:
                 print(f'  {side} {spec.name} {spec.dtype} {spec.shape}')
+        return _verify_answer(card, backend)
+
+
+def _verify_answer(card: ModelCard, backend: Backend) -> int:
+    """Compare the answer of the network with that of its card; return the exit code."""
+    wanted = card.golden
+    name = wanted.input if wanted is not None else WAVES
+    found = golden_statistics(with_tensor_names(card, backend), backend, name)
+    if wanted is None:
+        print(
+            f'its card has no golden statistics; this file answers\n  golden: {{input: {name}, '
+            f'output_mean: {found.mean:.6g}, output_p05: {found.p05:.6g}, '
+            f'output_p95: {found.p95:.6g}}}'
+        )
+        return 0
+    problem = golden_problem(wanted, found)
+    if problem is not None:
+        print(f'WRONG: to {name} it answers another thing than its card says: {problem}')
+        return 1
+    print(f'answers to {name} as its card says, within {wanted.rtol:.1%}')
     return 0
 
 

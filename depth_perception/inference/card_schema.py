@@ -54,7 +54,11 @@ class RuntimeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """One input tensor: what it is made from, and its normalisation (x / divide - mean) / std."""
+    """One input tensor: what it is made from, and its normalisation (x / divide - mean) / std.
+
+    `tensor: "*"` is the only input, whatever its name. With `shrink: 2` the image comes at half
+    the size that `resize` gives.
+    """
 
     tensor: str
     source: Literal[
@@ -68,6 +72,7 @@ class InputSpec:
     divide: float = 255.0
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    shrink: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,14 @@ class ResizeSpec:
 
 @dataclass(frozen=True)
 class FocalSpec:
-    """The canonical focal length of `depth_focal` [px of the network input]."""
+    """The canonical focal length of `depth_focal` [px of the network input].
+
+    It stands for the mean of fx and fy, for fx, or for fx of the image times the scale of a
+    letterbox before its sides were rounded down to whole pixels.
+    """
 
     reference: float
-    use: Literal['mean', 'fx'] = 'mean'
+    use: Literal['mean', 'fx', 'scale'] = 'mean'
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,11 @@ class ResampleSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSpec:
-    """The main output tensor and what its numbers mean."""
+    """The main output tensor and what its numbers mean.
+
+    `tensor: "*"` is the only output, whatever its name. With `up_to_scale` a kind that is metric
+    by itself is so up to one factor only.
+    """
 
     tensor: str
     kind: Kind
@@ -138,6 +151,7 @@ class OutputSpec:
     geometry: Literal['z', 'ray'] = 'z'
     range_m: tuple[float, ...] = ()
     saturate: float | None = None
+    up_to_scale: bool = False
     resample: ResampleSpec = field(default_factory=ResampleSpec)
 
 

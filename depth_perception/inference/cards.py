@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from depth_perception.errors import DepthPerceptionError, ModelError
+from depth_perception.inference.backend import Backend
 from depth_perception.inference.card_schema import (
     ArtifactSpec,
     ConfidenceSpec,
@@ -32,6 +33,7 @@ _MAX_CARD_BYTES = 64 * 1024
 _MAX_BASES = 8
 _MAX_NOISE = 1 << 26  # numbers
 _MAX_RUNS = 64
+ANY_TENSOR = '*'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class ModelCard:
     @property
     def is_relative(self) -> bool:
         """Whether the output needs a scale from elsewhere before it is metric."""
-        return self.output.kind in RELATIVE_KINDS
+        return self.output.up_to_scale or self.output.kind in RELATIVE_KINDS
 
     @property
     def builtin(self) -> str | None:
@@ -128,7 +130,7 @@ def artifact_path(card: ModelCard) -> Path:
     if found is None:
         raise ModelError(
             f'{card.id}: {name} is not in {" or ".join(str(p.parent) for p in places)}; '
-            f'get it with `depth_perception models fetch {card.id}`'
+            f'{how_to_get(card)}'
         )
     digest = file_sha256(found)
     if card.artifact.sha256 and digest != card.artifact.sha256:
@@ -137,6 +139,40 @@ def artifact_path(card: ModelCard) -> Path:
             'delete the file and fetch it again'
         )
     return found
+
+
+def how_to_get(card: ModelCard) -> str:
+    """Return what to do for the file of a card, as the end of a message."""
+    if card.artifact.source:
+        return f'get it with `depth_perception models fetch {card.id}`'
+    made = f' ({card.artifact.export})' if card.artifact.export else ''
+    folder = user_cache() / 'models'
+    return f'nobody offers it for download: make it{made} and put it into {folder}'
+
+
+def with_tensor_names(card: ModelCard, backend: Backend) -> ModelCard:
+    """Return the card with the real name where it says `*`, the only input or output.
+
+    Raises:
+        ModelError: If the file has other inputs than the card feeds, or `*` could be several.
+    """
+    there = sorted(spec.name for spec in backend.inputs)
+    inputs, output = card.inputs, card.output
+    if len(there) == 1 and len(inputs) == 1 and inputs[0].tensor == ANY_TENSOR:
+        inputs = (replace(inputs[0], tensor=there[0]),)
+    wanted = sorted(spec.tensor for spec in inputs)
+    if wanted != there:
+        raise ModelError(
+            f'{card.id}: the card feeds {", ".join(wanted)} but the file wants {", ".join(there)}'
+        )
+    if output.tensor == ANY_TENSOR:
+        names = [spec.name for spec in backend.outputs]
+        if len(names) != 1:
+            raise ModelError(
+                f'{card.id}: the file has the outputs {", ".join(names)}; the card must name one'
+            )
+        output = replace(output, tensor=names[0])
+    return replace(card, inputs=inputs, output=output)
 
 
 def file_sha256(path: Path) -> str:
@@ -236,6 +272,8 @@ def _check_input(spec: InputSpec, task: str) -> None:
         raise ModelError(f'input {spec.tensor}: divide and std must not be 0')
     if not spec.mean or not spec.std:
         raise ModelError(f'input {spec.tensor}: mean and std want a number per channel')
+    if spec.shrink < 1:
+        raise ModelError(f'input {spec.tensor}: shrink must be at least 1')
     if task == 'mono' and spec.source in ('right', 'pair_concat'):
         raise ModelError(f'input {spec.tensor}: {spec.source} needs a stereo pair')
     if spec.source == 'noise' and not _is_shape(spec.value):

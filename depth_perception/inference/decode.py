@@ -16,7 +16,7 @@ from depth_perception.core.score_rank import ranked_sigma
 from depth_perception.core.stereo import inverse_depth_from_disparity
 from depth_perception.core.types import AnyArray, InverseDepthMap, Mask, SigmaMap
 from depth_perception.errors import ModelError, NotMetricError
-from depth_perception.inference.card_schema import ConfidenceSpec, RELATIVE_KINDS
+from depth_perception.inference.card_schema import ConfidenceSpec, FocalSpec, RELATIVE_KINDS
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.point_shift import z_shift
 from depth_perception.inference.preprocess import Preparation
@@ -150,7 +150,6 @@ def _inverse_depth(
 ) -> tuple[AnyArray, AnyArray]:
     """Return (rho, |d rho / d o|) of a metric kind, on the grid of the network's output."""
     kind, spec = card.output.kind, card.output
-    camera = preparation.camera
     if kind == 'disparity_px':
         rig = _stereo(preparation, card).rig
         scale = np.float32(1.0 / preparation.plan.sx)
@@ -165,8 +164,7 @@ def _inverse_depth(
         gain, offset = _trained_rig(card, preparation)
         return o * gain + offset, np.asarray(gain)
     if kind == 'depth_focal' and spec.focal is not None:
-        focal = camera.fx if spec.focal.use == 'fx' else 0.5 * (camera.fx + camera.fy)
-        slope = np.asarray(focal / spec.focal.reference, np.float32)
+        slope = np.asarray(_focal_px(spec.focal, preparation) / spec.focal.reference, np.float32)
         z = o * slope
     elif kind == 'log_depth':
         z = np.exp(o)
@@ -177,6 +175,14 @@ def _inverse_depth(
         z, slope = o, np.ones((), np.float32)
     rho = np.float32(1.0) / np.maximum(z, _LEAST_RHO)
     return np.where(z > 0.0, rho, np.float32(np.nan)), np.square(rho) * slope
+
+
+def _focal_px(spec: FocalSpec, preparation: Preparation) -> float:
+    """Return the focal length at the resolution of the network."""
+    camera, plan = preparation.camera, preparation.plan
+    if spec.use == 'scale':
+        return preparation.frame.camera.fx * max(plan.sx, plan.sy)
+    return camera.fx if spec.use == 'fx' else 0.5 * (camera.fx + camera.fy)
 
 
 def _stereo(preparation: Preparation, card: ModelCard) -> StereoFrame:

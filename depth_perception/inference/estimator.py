@@ -9,7 +9,12 @@ from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.types import DisparityMap
 from depth_perception.errors import BackendUnavailableError, FrameError, ModelError
 from depth_perception.inference.backend import Backend
-from depth_perception.inference.cards import artifact_path, load_card, ModelCard
+from depth_perception.inference.cards import (
+    artifact_path,
+    load_card,
+    ModelCard,
+    with_tensor_names,
+)
 from depth_perception.inference.decode import Decoded
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.inference.mono_estimators import GuidedEstimator, MonoEstimator
@@ -83,15 +88,18 @@ def open_estimator(
     card = load_card(AUTO_MONO if settings.model == 'auto' else settings.model)
     if card.task != 'mono':
         raise ModelError(f'{card.id} is a {card.task} model; this is the mono estimator')
-    return MonoEstimator(card, open_backend(card, settings), settings)
+    backend = open_backend(card, settings)
+    return MonoEstimator(with_tensor_names(card, backend), backend, settings)
 
 
 def _open_stereo(settings: StereoEstimatorSettings) -> DepthEstimator[Any]:
     """Return a stereo estimator; of a network on one image, one that is scaled by the pair."""
     card = load_card(AUTO_STEREO if settings.model == 'auto' else settings.model)
-    if card.task == 'stereo':
-        return StereoEstimator(card, open_backend(card, settings), settings)
     backend = open_backend(card, settings)
+    if card.builtin is None:
+        card = with_tensor_names(card, backend)
+    if card.task == 'stereo':
+        return StereoEstimator(card, backend, settings)
     matcher = SgbmBackend(settings)
     return GuidedEstimator(card, backend, matcher, load_card('sgbm'), settings)
 
@@ -112,12 +120,9 @@ def open_backend(card: ModelCard, settings: EstimatorSettings) -> Backend:
             'this version runs networks with ONNX Runtime only; set backend to auto or onnxruntime'
         )
     backend = OrtBackend(artifact_path(card), settings.threads)
-    wanted = {spec.tensor for spec in card.inputs}
-    there = {spec.name for spec in backend.inputs}
-    if wanted != there:
+    try:
+        with_tensor_names(card, backend)
+    except ModelError:
         backend.close()
-        raise ModelError(
-            f'{card.id}: the card feeds {", ".join(sorted(wanted))} but the file wants '
-            f'{", ".join(sorted(there))}'
-        )
+        raise
     return backend

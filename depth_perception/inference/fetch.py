@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import urllib.request
 
 from depth_perception.errors import ModelError
-from depth_perception.inference.cards import file_sha256, ModelCard
+from depth_perception.inference.cards import file_sha256, how_to_get, ModelCard
 from depth_perception.resources import user_cache
 
 Progress = Callable[[int, int], None]
@@ -82,10 +82,7 @@ def _check_source(card: ModelCard) -> None:
     source = urlsplit(card.artifact.source)
     secure = source.scheme == 'https' or (source.scheme == 'http' and source.hostname in _LOOPBACK)
     if not source.scheme:
-        raise ModelError(
-            f'{card.id} names no address for {card.artifact.file}; put the file into '
-            f'{user_cache() / "models"}'
-        )
+        raise ModelError(f'{card.artifact.file} of {card.id}: {how_to_get(card)}')
     if not secure:
         raise ModelError(f'{card.id}: only https is fetched, got {card.artifact.source!r}')
 

@@ -11,7 +11,7 @@ from depth_perception.core.types import AnyArray, Pixels
 from depth_perception.errors import ModelError, NotMetricError
 from depth_perception.inference.card_schema import InputSpec, ResizeSpec
 from depth_perception.inference.images import pixels_in
-from depth_perception.inference.resize import resized_pixels, ResizePlan
+from depth_perception.inference.resize import resized_pixels, ResizePlan, shrunk_pixels
 import numpy as np
 
 _ORDERS: dict[str, ColourOrder] = {'rgb': 'rgb', 'bgr': 'bgr', 'gray': 'grey'}
@@ -105,7 +105,10 @@ def _tensor(spec: InputSpec, preparation: Preparation) -> AnyArray:
 
 def _image_tensor(picture: Picture, spec: InputSpec, preparation: Preparation) -> AnyArray:
     pixels = pixels_in(_ORDERS[spec.color], picture)
-    return normalised_tensor(resized_pixels(pixels, preparation.plan, preparation.resize), spec)
+    pixels = resized_pixels(pixels, preparation.plan, preparation.resize)
+    if spec.shrink > 1:
+        pixels = shrunk_pixels(pixels, spec.shrink)
+    return normalised_tensor(pixels, spec)
 
 
 def _camera_tensor(spec: InputSpec, preparation: Preparation) -> AnyArray:

@@ -8,9 +8,12 @@ from typing import Literal
 
 from depth_perception.core.types import AnyArray, Mask
 from depth_perception.errors import ModelError
+from depth_perception.inference.card_schema import RELATIVE_KINDS
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.decode import (
     companion_plane,
+    decode,
+    Decoded,
     masks_of,
     only_ranks,
     plane_of,
@@ -51,7 +54,8 @@ def decode_relative(
 ) -> Relative:
     """Return the reading of a relative network's outputs.
 
-    `depth_scale`, depth up to a factor, is read as inverse depth up to a factor.
+    `depth_scale`, depth up to a factor, is read as inverse depth up to a factor, and so is any
+    other kind that is metric by itself where the card says that it is not (`up_to_scale`).
 
     Args:
         outputs: Raw tensors by name.
@@ -63,6 +67,8 @@ def decode_relative(
             says, or the output runs along the rays.
     """
     spec = card.output
+    if spec.kind not in RELATIVE_KINDS:
+        return _up_to_scale(decode(outputs, card, preparation))
     if spec.geometry == 'ray' and spec.kind != 'depth_scale':
         raise ModelError(
             f'{card.id}: an affine output along the rays has no scale and shift of its own; '
@@ -94,6 +100,18 @@ def decode_relative(
 
 def _restored(sigma: AnyArray, plan: ResizePlan) -> AnyArray:
     return sigma if sigma.ndim == 0 else restored_map(sigma.astype(np.float32), plan)
+
+
+def _up_to_scale(decoded: Decoded) -> Relative:
+    """Return what reads like metres but is in a unit of its own."""
+    return Relative(
+        output=decoded.rho,
+        sigma=decoded.sigma_rho,
+        relative_sigma=np.zeros((), np.float32),
+        far=decoded.far,
+        domain='inverse_depth',
+        affine=False,
+    )
 
 
 def _bytes(mask: AnyArray) -> AnyArray:

@@ -8,15 +8,22 @@ Convention:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import math
-from typing import Any
 
 from depth_perception.core.camera import MAX_SIDE_PX, PinholeCamera
 from depth_perception.core.types import AnyArray, Pixels
 from depth_perception.errors import ModelError
 from depth_perception.inference.card_schema import PadSpec, ResizeSpec
 import numpy as np
+
+_ROUNDING: dict[str, Callable[[float], int]] = {
+    'nearest': round,
+    'floor': math.floor,
+    'ceil': math.ceil,
+}
+_LITTLE = 1e-9  # so that a side that fits exactly is not rounded down
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,8 @@ def _plan(spec: ResizeSpec, width: int, height: int) -> ResizePlan:
     if spec.policy == 'letterbox':
         scale = min(size[0] / width, size[1] / height)
         scaled = (
-            min(size[0], max(1, round(width * scale))),
-            min(size[1], max(1, round(height * scale))),
+            min(size[0], max(1, _ROUNDING[spec.round](width * scale + _LITTLE))),
+            min(size[1], max(1, _ROUNDING[spec.round](height * scale + _LITTLE))),
         )
         return ResizePlan(source, scaled, size, *_placed(spec.pad, scaled, size))
     scale, low, high = _scale_of(spec, size, source)
@@ -117,6 +124,15 @@ def resized_pixels(pixels: Pixels, plan: ResizePlan, spec: ResizeSpec) -> Pixels
         pixels, plan.top, below, plan.left, right, mode, value=spec.pad.value
     )
     return padded
+
+
+def shrunk_pixels(pixels: Pixels, by: int) -> Pixels:
+    """Return the pixels at 1 / `by` of their size, for networks with a coarse first pass."""
+    import cv2
+
+    size = max(1, pixels.shape[1] // by), max(1, pixels.shape[0] // by)
+    shrunk: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return shrunk
 
 
 def restored_map(values: AnyArray, plan: ResizePlan, *, nearest: bool = False) -> AnyArray:
@@ -171,8 +187,7 @@ def _scale_of(
 def _rounded(value: float, spec: ResizeSpec, low: int, high: int) -> int:
     """Return `value` rounded to the multiple, inside the bounds; a bound of 0 is none."""
     step = spec.multiple
-    rounding: dict[str, Any] = {'nearest': round, 'floor': math.floor, 'ceil': math.ceil}
-    result = int(rounding[spec.round](value / step)) * step
+    result = _ROUNDING[spec.round](value / step) * step
     if low and result < low:
         result = math.ceil(value / step) * step
     if high and result > high:

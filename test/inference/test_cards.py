@@ -3,7 +3,8 @@
 import hashlib
 
 from depth_perception.errors import ModelError
-from depth_perception.inference.cards import artifact_path, load_card
+from depth_perception.inference.backend import TensorSpec
+from depth_perception.inference.cards import artifact_path, load_card, with_tensor_names
 import pytest
 import yaml
 
@@ -45,6 +46,7 @@ def test_card_is_read_with_its_defaults(tmp_path):
         ({'artifact': {'licence': 'MIT', 'commercial': 'maybe'}}, 'commercial: wants bool'),
         ({'schema': 2}, 'schema is 2, this version reads 1'),
         ({'inputs': [{'tensor': 'x', 'from': 'left', 'std': [1, 0, 1]}]}, 'must not be 0'),
+        ({'inputs': [{'tensor': 'x', 'from': 'left', 'shrink': 0}]}, 'shrink must be at least 1'),
         ({'inputs': {'tensor': 'x'}}, 'card.inputs: wants a list'),
         ({'inputs': [{'tensor': 'x', 'from': 'left', 'mean': []}]}, 'a number per channel'),
         ({'inputs': [{'tensor': 'x', 'from': 'left', 'divide': float('nan')}]}, 'wants float'),
@@ -138,5 +140,52 @@ def test_artifact_outside_its_folder_is_refused(tmp_path, name):
 
 def test_missing_artifact_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv('DEPTH_PERCEPTION_CACHE', str(tmp_path / 'cache'))
+    artifact = {**CARD['artifact'], 'source': 'https://example.org/net.onnx'}
     with pytest.raises(ModelError, match='depth_perception models fetch net'):
-        artifact_path(load_card(write(tmp_path)))
+        artifact_path(load_card(write(tmp_path, {'artifact': artifact})))
+    artifact = {**CARD['artifact'], 'export': 'somebody/net, export.py'}
+    with pytest.raises(ModelError, match=r'make it \(somebody/net, export.py\) and put it into'):
+        artifact_path(load_card(write(tmp_path, {'artifact': artifact})))
+
+
+class Tensors:
+    """As much of a backend as a card is compared with."""
+
+    def __init__(self, inputs, outputs):
+        self.inputs = tuple(TensorSpec(name, 'float32', (1, 3, 4, 5)) for name in inputs)
+        self.outputs = tuple(TensorSpec(name, 'float32', (1, 1, 4, 5)) for name in outputs)
+
+
+def any_name(folder):
+    return load_card(
+        write(
+            folder,
+            {
+                'inputs': [{'tensor': '*', 'from': 'left'}],
+                'output': {'tensor': '*', 'kind': 'depth_metric'},
+                'masks': [],
+            },
+        )
+    )
+
+
+def test_star_stands_for_the_only_tensor(tmp_path):
+    card = with_tensor_names(any_name(tmp_path), Tensors(['0'], ['797']))
+    assert (card.inputs[0].tensor, card.output.tensor) == ('0', '797')
+
+
+@pytest.mark.parametrize(
+    ('inputs', 'outputs', 'words'),
+    [
+        (['a', 'b'], ['d'], r'the card feeds \* but the file wants a, b'),
+        (['a'], ['c', 'd'], 'outputs c, d; the card must name one'),
+    ],
+)
+def test_star_that_could_be_several_is_refused(tmp_path, inputs, outputs, words):
+    with pytest.raises(ModelError, match=words):
+        with_tensor_names(any_name(tmp_path), Tensors(inputs, outputs))
+
+
+def test_metric_kind_may_be_declared_up_to_scale(tmp_path):
+    output = {'tensor': 'depth', 'kind': 'log_depth', 'up_to_scale': True}
+    assert load_card(write(tmp_path, {'output': output})).is_relative

@@ -116,7 +116,7 @@ def test_unknown_hash_needs_trust(server, card_for):
     [
         ('file:///etc/passwd', 'only https is fetched'),
         ('http://192.0.2.1/net.onnx', 'only https is fetched'),
-        ('', 'names no address'),
+        ('', 'nobody offers it for download'),
     ],
 )
 def test_other_sources_are_refused(card_for, source, words):

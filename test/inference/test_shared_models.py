@@ -4,6 +4,7 @@ from pathlib import Path
 import shutil
 
 import cv2
+from depth_perception.cli.main import main
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
 from depth_perception.core.stereo import StereoRig
@@ -80,3 +81,20 @@ def test_another_file_under_the_same_name_is_refused(shared_dir, networks):
     shutil.copy(shared_dir / 'models' / 'fastdepth_nchw_dynamic.onnx', path)
     with pytest.raises(Exception, match='fetch it again'):
         artifact_path(load_card('nvtiny-513x161'))
+
+
+@pytest.mark.parametrize('model', ['fastdepth', 'nvtiny-513x161', 'psmnet-kitti2015'])
+def test_real_network_has_the_golden_statistics_of_its_card(networks, capsys, model):
+    assert main(['models', 'verify', model]) == 0
+    assert 'as its card says' in capsys.readouterr().out
+
+
+def test_another_networks_golden_statistics_are_not_matched(networks, capsys, tmp_path):
+    # FastDepth under a card that normalises the picture as many other networks want it.
+    card = tmp_path / 'models' / 'wrong.yaml'
+    card.write_text(
+        'base: fastdepth\nid: wrong\ninputs:\n'
+        '  - {tensor: image, from: left, mean: [0.49, 0.46, 0.41], std: [0.23, 0.22, 0.23]}\n'
+    )
+    assert main(['models', 'verify', str(card)]) == 1
+    assert 'WRONG' in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import re
 import sys
 
 from depth_perception.core.camera import PinholeCamera
@@ -46,6 +47,8 @@ def test_every_card_is_readable_and_named_as_its_file():
         assert card.id == card.path.stem
         assert card.summary
         assert card.artifact.licence
+        assert re.fullmatch(r'([0-9a-f]{64})?', card.artifact.sha256)
+        assert card.artifact.source == '' or card.artifact.source.startswith('https://')
 
 
 def floor_scene(noise=6.0):
