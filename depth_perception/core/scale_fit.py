@@ -11,12 +11,13 @@ Convention:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 from depth_perception.core.scale_robust import (
     effective_number,
     Line,
+    middle,
     Misfit,
     ransac_line,
     ransac_ratio,
@@ -59,6 +60,8 @@ class FitRules:
 
 
 DEFAULT_RULES = FitRules()
+MOST_SAMPLES = 600
+"""References that a fit looks at."""
 
 
 def fit_least_squares(samples: Samples, sigma_model: float) -> ScaleFit:
@@ -88,6 +91,7 @@ def fit_scale_shift(samples: Samples, rules: FitRules = DEFAULT_RULES) -> Outcom
         samples: References with the output at them.
         rules: When to refuse.
     """
+    samples = _enough(samples)
     if samples.o.size < rules.least_inliers:
         return _too_few(samples.o.size, rules)
     if not samples.iqr_o > 0.0:
@@ -128,6 +132,7 @@ def fit_scale(
         t_variance: Its variance [1/m^2].
         rules: When to refuse; spread and condition do not matter here.
     """
+    samples = _enough(samples)
     if samples.o.size < rules.least_inliers:
         return _too_few(samples.o.size, rules)
     misfit = _misfit(samples, rules)
@@ -160,9 +165,26 @@ def median_scale(o: Values, rho: Values) -> float:
     return math.exp(float(np.median(ratio))) if ratio.size else math.nan
 
 
+def _enough(samples: Samples) -> Samples:
+    """Return at most MOST_SAMPLES of the samples, an even share of those from everywhere.
+
+    The errors of a network are alike from one to the next, so that more tell little.
+    """
+    if samples.o.size <= MOST_SAMPLES:
+        return samples
+    chosen = np.linspace(0, samples.o.size - 1, MOST_SAMPLES).astype(np.intp)
+    return replace(
+        samples,
+        **{
+            name: getattr(samples, name)[chosen]
+            for name in ('o', 'rho', 'sigma_rho', 'column', 'row')
+        },
+    )
+
+
 def _misfit(samples: Samples, rules: FitRules) -> Misfit:
-    middle = float(np.median(samples.rho))
-    return Misfit(*(share * middle for share in rules.misfit))
+    typical = middle(samples.rho)
+    return Misfit(*(share * typical for share in rules.misfit))
 
 
 def _too_few(count: int, rules: FitRules) -> Rejected:

@@ -126,7 +126,7 @@ class ScaleLadder:
             return LadderStep(None, ((Rung.REFERENCES, nothing.text),), '', nothing)
         o = spread[0]
         self._filter.predict(elapsed_s, o)
-        fit = self._fit(output, references)
+        fit = self._fit(output, references, spread)
         failures: list[tuple[Rung, str]] = []
         scale, jump = self._fresh(fit, elapsed_s, spread, failures)
         if scale is None:
@@ -151,10 +151,12 @@ class ScaleLadder:
             return 0.0
         return (stamp_ns - before) * 1e-9
 
-    def _fit(self, output: AnyArray, references: References | None) -> Outcome:
+    def _fit(
+        self, output: AnyArray, references: References | None, spread: tuple[float, float]
+    ) -> Outcome:
         if references is None or not len(references):
             return Rejected(Rejection.NO_REFERENCES, 'there are no references')
-        samples = sample_output(output, references)
+        samples = sample_output(output, references, spread)
         if isinstance(samples, Rejected):
             return samples
         if not self._rules.filter.affine:

@@ -42,6 +42,12 @@ class Misfit(NamedTuple):
     most: float
 
 
+def middle(values: Values) -> float:
+    """Return the (upper) median of (N,) values, N > 0, without np.median's overhead."""
+    half = values.size // 2
+    return float(np.partition(values, half)[half])
+
+
 def weighted_line(o: Values, rho: Values, weight: Values) -> tuple[float, float]:
     """Return (s, t) that minimises sum w (s o + t - rho)^2; s = 0 where all o are equal."""
     total = weight.sum()
@@ -126,14 +132,14 @@ def reweighted(
     """
     (s, t), floor = start, misfit.first
     variance = np.square(sigma_rho)
-    typical = float(np.median(variance))
+    typical = middle(variance)
     weight = np.zeros(0)
     for tukey in (False, True):
         for _ in range(_ROUNDS):
             residual = np.abs(rho - s * o - t)
             inside = residual[residual < _GATE * np.sqrt(variance + floor * floor)]
             if inside.size:
-                excess = (_MAD * float(np.median(inside))) ** 2 - typical
+                excess = (_MAD * middle(inside)) ** 2 - typical
                 floor = float(np.sqrt(max(excess, 0.0)))
                 floor = min(max(floor, misfit.least), misfit.most)
             total = variance + floor * floor
@@ -156,7 +162,7 @@ def reweighted(
 def _robust_weight(deviation: Values, *, tukey: bool) -> Values:
     """Return the weight of |residual| / sigma, after scaling by the MAD of the inliers."""
     inside = deviation[deviation < _GATE]
-    scale = _MAD * float(np.median(inside)) if inside.size else 1.0
+    scale = _MAD * middle(inside) if inside.size else 1.0
     scaled = deviation / min(max(scale, 0.5), 2.0)
     if tukey:
         return np.square(np.maximum(1.0 - np.square(scaled / _TUKEY), 0.0))
@@ -186,6 +192,6 @@ def effective_number(samples: Samples, line: Line) -> float:
     patches = int((np.bincount(cell) > 0).sum())
     power = float(deviation @ deviation)
     effect = max(float(sums @ sums) / power if power > 0.0 else 1.0, 1.0)
-    share = line.sigma_model**2 / (line.sigma_model**2 + float(np.median(measured)))
+    share = line.sigma_model**2 / (line.sigma_model**2 + middle(measured))
     independent = min(deviation.size / effect, patches)
     return 1.0 / (share / independent + (1.0 - share) / deviation.size)

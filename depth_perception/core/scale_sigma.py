@@ -83,11 +83,14 @@ def scaled_output(
     """
     value: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
-    sigma_output = np.broadcast_to(np.asarray(sigma_output, np.float32), output.shape)
+    sigma_output = np.asarray(sigma_output, np.float32)
+    own = np.broadcast_to(sigma_output, output.shape)
+    is_sure = sigma_output.ndim == 0 and not sigma_output
     relative = np.broadcast_to(np.asarray(relative_sigma, np.float32), output.shape)
     for rows in _blocks(output.shape[0]):
         out = value[rows], sigma[rows]
-        _convert(output[rows], sigma_output[rows], scale, o_range, out, relative[rows])
+        doubt = None if is_sure else own[rows]
+        _convert(output[rows], doubt, scale, o_range, out, relative[rows])
     return value, sigma
 
 
@@ -127,7 +130,7 @@ def _invalidate(rho: InverseDepthMap, sigma: SigmaMap, bound: float) -> None:
 
 def _convert(
     output: AnyArray,
-    sigma_output: AnyArray,
+    sigma_output: AnyArray | None,
     scale: Scale,
     o_range: tuple[float, float],
     out: tuple[InverseDepthMap, SigmaMap],
@@ -145,10 +148,11 @@ def _convert(
     sigma += np.float32(cross)
     np.square(sigma, out=sigma)
     sigma += np.float32(max(tt - cross * cross, 0.0))
-    own = np.square(sigma_output.astype(np.float32, copy=False))
-    sigma += np.float32(scale.s * scale.s + ss) * own
-    if ss > _MOST_PRODUCT * (scale.s * scale.s + ss):  # else no pixel can be outside
-        sigma[np.float32(ss) * own > np.float32(_MOST_PRODUCT) * sigma] = np.inf
+    if sigma_output is not None:
+        own = np.square(sigma_output.astype(np.float32, copy=False))
+        sigma += np.float32(scale.s * scale.s + ss) * own
+        if ss > _MOST_PRODUCT * (scale.s * scale.s + ss):  # else no pixel can be outside
+            sigma[np.float32(ss) * own > np.float32(_MOST_PRODUCT) * sigma] = np.inf
     if relative_sigma is not None:
         sigma += np.square(relative_sigma * rho)
     np.sqrt(sigma, out=sigma)

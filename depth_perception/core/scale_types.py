@@ -17,7 +17,7 @@ Values: TypeAlias = NDArray[np.float64]
 Square: TypeAlias = NDArray[np.floating[Any]]
 """(2, 2) covariance."""
 
-_SPREAD_SAMPLES = 6000  # pixels that describe the spread of an image well enough
+_SPREAD_SAMPLES = 3000  # pixels that describe the spread of an image well enough
 
 
 class Rejection(str, Enum):
@@ -139,7 +139,7 @@ Outcome: TypeAlias = 'ScaleFit | Rejected'
 def output_spread(output: AnyArray) -> tuple[float, float] | None:
     """Return (median, interquartile range) of a (H, W) output; None where nothing is finite.
 
-    An even grid of some 6000 pixels stands for the image.
+    An even grid of some 3000 pixels stands for the image.
     """
     step = max(1, math.isqrt(output.size // _SPREAD_SAMPLES))
     values = output[::step, ::step].ravel()
@@ -150,7 +150,9 @@ def output_spread(output: AnyArray) -> tuple[float, float] | None:
     return float(middle), float(high - low)
 
 
-def sample_output(output: AnyArray, references: References) -> Samples | Rejected:
+def sample_output(
+    output: AnyArray, references: References, spread: tuple[float, float] | None = None
+) -> Samples | Rejected:
     """Read the output at the references (nearest pixel), and its spread.
 
     References outside the image, and those without a finite output, a finite positive `rho` or a
@@ -159,12 +161,13 @@ def sample_output(output: AnyArray, references: References) -> Samples | Rejecte
     Args:
         output: (H, W) floating; NaN unknown.
         references: Measured points of the same image.
+        spread: What `output_spread` says, where it is known already.
 
     Returns:
         The samples, or why there are none.
     """
     height, width = output.shape
-    spread = output_spread(output)
+    spread = output_spread(output) if spread is None else spread
     if spread is None:
         return Rejected(Rejection.NO_OUTPUT, 'the network gave no finite value')
     with np.errstate(invalid='ignore'):

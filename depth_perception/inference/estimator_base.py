@@ -38,6 +38,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
         backend: What runs it.
         settings: The settings in force; replace the whole object to change them.
         sigma: Makes sigma of the score, and watches it at the references.
+        scores: Gives estimates their raw score.
     """
 
     def __init__(self, card: ModelCard, backend: Backend, settings: S) -> None:
@@ -50,8 +51,8 @@ class DepthEstimator(abc.ABC, Generic[S]):
         )
         self._plan: ResizePlan | None = None
         self._camera: PinholeCamera | None = None
-        self._scores = ScoreSet(card, backend, settings.uncertainty__sources, settings.threads)
-        self.sigma = HonestSigma(card, settings, self._scores.name)
+        self.scores = ScoreSet(card, backend, settings.uncertainty__sources, settings.threads)
+        self.sigma = HonestSigma(card, settings, self.scores.name)
 
     @property
     def metric_problem(self) -> str | None:
@@ -67,12 +68,12 @@ class DepthEstimator(abc.ABC, Generic[S]):
         """Forget earlier frames."""
         self._postprocessor.reset()
         self.sigma.reset()
-        self._scores.reset()
+        self.scores.reset()
 
     def close(self) -> None:
         """Free what the backend holds."""
         self.backend.close()
-        self._scores.close()
+        self.scores.close()
 
     def __enter__(self) -> DepthEstimator[S]:
         return self
@@ -112,7 +113,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
         read = time.perf_counter()
         raw = self._raw(decoded, frame, settings)
         scaled = time.perf_counter()
-        raw = self._scores.add(raw, decoded, preparation, references_to_fit(frame, settings))
+        raw = self.scores.add(raw, decoded, preparation, references_to_fit(frame, settings))
         raw.timings_ms.update(
             preprocess=(prepared - start) * 1e3,
             infer=(inferred - prepared) * 1e3,

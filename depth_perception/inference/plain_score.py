@@ -13,6 +13,7 @@ from depth_perception.inference.relative import Relative
 import numpy as np
 
 NAME = 'sigma'
+_ROWS_PER_BLOCK = 64  # rows whose temporaries stay in the cache
 
 
 def disparity_score(sigma_rho: SigmaMap, rig: StereoRig) -> RawScore:
@@ -28,8 +29,13 @@ def with_relative_score(raw: RawEstimate, decoded: Decoded | Relative) -> RawEst
     """
     with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
         values = _relative_sigma(raw, decoded).astype(np.float32, copy=False)
-        shared = np.square(raw.sigma_rho) - np.square(values * raw.rho)
-        np.sqrt(np.maximum(shared, np.float32(0.0)), out=shared)
+        shared = np.empty_like(raw.sigma_rho)
+        for top in range(0, len(shared), _ROWS_PER_BLOCK):
+            rows = slice(top, top + _ROWS_PER_BLOCK)
+            part = np.square(raw.sigma_rho[rows], out=shared[rows])
+            part -= np.square(values[rows] * raw.rho[rows])
+            np.maximum(part, np.float32(0.0), out=part)
+            np.sqrt(part, out=part)
     return replace(raw, score=RawScore(values, NAME, 'log_depth'), shared_sigma_rho=shared)
 
 

@@ -138,7 +138,7 @@ def test_confidence_of_unidepth_is_an_error():
     error = np.full((1, 1, 462, 630), 0.02)
     error[..., 315:] = 0.5
     sigma = answer('unidepth-v2-small', pts_3d=points, confidence=error).sigma_rho
-    # It ranks the pixels: the worse half gets 0.17, the better one 0.047, both with the floor of 0.1.
+    # It ranks: the worse half gets 0.17, the better one 0.047, both with the floor of 0.1.
     assert np.median(sigma[:, 360:]) > 1.7 * np.median(sigma[:, :280])
 
 

@@ -237,7 +237,7 @@ def test_pair_scales_a_network_on_its_left_image(scene, card):
         estimator.backend._infer = lambda _: {'depth': output[None, None]}
         estimate = estimator.estimate(frame)
     assert estimate.scale.rung is Rung.REFERENCES
-    assert estimate.scale.references == 2000
+    assert estimate.scale.references == 600  # of 2000 matches, what a fit looks at
     assert abs_rel(estimate, scene.truth) < 0.01
     assert estimate.valid.mean() > 0.95
     expected = scene.rig.focal_baseline / estimate.depth - scene.rig.doffs_px
