@@ -16,11 +16,14 @@ from pathlib import Path
 import time
 
 import cv2
+from depth_perception.core.calibration_curve import sigma_of
 from depth_perception.core.types import AnyArray, DisparityMap
+from depth_perception.inference.calibration_file import read_calibration
 from depth_perception.inference.sgbm import SgbmBackend
 from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 
+CURVE = read_calibration(Path(__file__).parents[1] / 'models' / 'sgbm.sigma.yaml').curve
 CHECKED = StereoEstimatorSettings(threads=1)
 DENSE = replace(CHECKED, sgbm__left_right_px=0.0, sgbm__support=0.0)
 PLAIN = {
@@ -88,11 +91,11 @@ def plain_sgbm(scene: Scene, **options: int) -> DisparityMap:
 
 
 def our_match(scene: Scene, settings: StereoEstimatorSettings) -> tuple[AnyArray, AnyArray]:
-    """Return disparity and sigma of the builtin matcher."""
+    """Return disparity and calibrated sigma of the builtin matcher."""
     settings = replace(settings, sgbm__num_disparities=scene.disparities)
     with SgbmBackend(settings) as backend:
         found = backend.infer({'left': scene.left, 'right': scene.right})
-    return found['disparity'], found['sigma']
+    return found['disparity'], sigma_of(CURVE, found['sigma'])
 
 
 def accuracy(disparity: DisparityMap, truth: DisparityMap) -> tuple[float, float]:

@@ -36,7 +36,7 @@ _DOMAINS: Mapping[str, tuple[Domain, ...]] = {
 _OF_THE_MATCHER = (
     'sgbm.block_size', 'sgbm.mode', 'sgbm.uniqueness', 'sgbm.left_right_px', 'sgbm.support',
 )  # fmt: skip
-_OF_ALL = ('filters.temporal_weight',)
+_OF_ALL = ('filters.temporal', 'filters.temporal_weight')
 _NOT_OF_THE_SCORE = ('uncertainty.calibration_file', 'uncertainty.online')
 
 
