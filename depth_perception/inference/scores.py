@@ -5,8 +5,9 @@ inverse depth (which is that of depth, and the error of ln Z) for mono. They are
 that do not know of each other, u = sqrt(sum_k u_k^2). Only then u is calibrated.
 
 Speed:
-    `edge`, `range`, `residual` and `temporal` need no second run. `flip` and `lr` double the time
-    of the network (together, too: they share the run), `tta` takes it once more for every
+    `edge`, `range`, `residual` and `temporal` need no second run. The first two guess, and step
+    aside in frames where `residual` measures: beside it they gain nothing. `flip` and `lr` double
+    the time of the network (together, too: they share the run), `tta` takes it once more for every
     augmentation, `monte_carlo` for every run, `ensemble` adds the time of every model listed.
 """
 
@@ -56,8 +57,9 @@ import numpy as np
 IN_MATCHER: tuple[Source, ...] = ('photometric', 'lr')  # builtin matchers have these inside
 SECOND_RUN: tuple[Source, ...] = ('ensemble', 'monte_carlo', 'tta', 'flip', 'lr')
 STEREO_ONLY: tuple[Source, ...] = ('lr', 'photometric')
-SOURCES: tuple[Source, ...] = (*SECOND_RUN, 'confidence', 'edge', 'range', 'photometric',
-                               'residual', 'temporal')  # fmt: skip
+SOURCES: tuple[Source, ...] = (*SECOND_RUN, 'confidence', 'residual', 'edge', 'range',
+                               'photometric', 'temporal')  # fmt: skip
+GUESSES: tuple[Source, ...] = ('edge', 'range')  # step aside where the error is measured
 _WORST_PERCENTILE = 95.0  # what pixels get that another run does not see
 _SAMPLE_STEP = 7
 
@@ -203,8 +205,10 @@ class ScoreSet:
     def _looked_at(self, raw: RawEstimate, scene: Scene) -> RawEstimate:
         """Return the estimate with what the sources find in a scene."""
         squares = np.zeros(raw.rho.shape, np.float32)
-        improved, lacking, told = False, False, None
+        improved, lacking, told, measured = False, False, None, False
         for source in self._sources:
+            if measured and source.name in GUESSES:
+                continue
             outcome = source.look(scene)
             if outcome is None:
                 lacking |= source.name != 'confidence'
@@ -213,6 +217,7 @@ class ScoreSet:
                 scene, improved = _with_values(scene, outcome.values), True
             if outcome.own is not None:
                 scene = replace(scene, own=outcome.own)
+            measured |= source.name == 'residual'
             score = _complete(outcome, scene.values)
             if source.name == 'confidence':
                 told = score

@@ -495,3 +495,22 @@ def test_setting_wins_over_the_card():
     assert ScoreSet(card, Formula(tilted), '').names == ('edge', 'range')
     assert ScoreSet(card, Formula(tilted), 'none').names == ()
     assert ScoreSet(card, Formula(tilted), 'flip, flip').names == ('flip',)
+
+
+def test_guesses_step_aside_where_the_error_is_measured():
+    rng = np.random.default_rng(4)
+    red = rng.integers(60, 200, (HEIGHT, WIDTH))
+    u, v = rng.uniform(0.0, WIDTH - 1.0, 60), rng.uniform(0.0, HEIGHT - 1.0, 60)
+    around = Surroundings(references=References(u, v, np.full(60, 0.5), np.full(60, 0.001)))
+    backend = Formula(lambda x: 1.0 / x[:, :1])
+    guessed, measured, alone = (
+        scored(card_of(), backend, mono(red, surroundings=known), sources)
+        for known, sources in (
+            (Surroundings(), 'edge,range,residual'),
+            (around, 'edge,range,residual'),
+            (around, 'residual'),
+        )
+    )
+    assert measured.score.name == guessed.score.name == 'edge+range+residual'
+    np.testing.assert_array_equal(measured.score.values, alone.score.values)
+    assert not np.array_equal(guessed.score.values, measured.score.values)
