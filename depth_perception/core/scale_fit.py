@@ -115,7 +115,20 @@ def fit_scale_shift(samples: Samples, rules: FitRules = DEFAULT_RULES) -> Outcom
         return refusal
     effective = effective_number(samples, line)
     widening = _noise(samples, line, 2) * int(line.inlier.sum()) / effective
-    return _result(samples, line, widening * np.linalg.inv(information), effective)
+    covariance = widening * np.linalg.inv(information)
+    return _doubtful(line, covariance) or _result(samples, line, covariance, effective)
+
+
+def _doubtful(line: Line, covariance: Square) -> Rejected | None:
+    """Refuse a slope that may be none at all."""
+    s_sigma = math.sqrt(float(covariance[0, 0]))
+    if line.s >= s_sigma:
+        return None
+    return Rejected(
+        Rejection.NOT_POSITIVE,
+        f'the scale is {line.s:.3g} +- {s_sigma:.3g}: what the network says hardly goes with the '
+        'references',
+    )
 
 
 def fit_scale(

@@ -57,7 +57,7 @@ def metric_inverse_depth(
     sigma_output = np.broadcast_to(sigma_output, output.shape)
     bound = relative_limit(scale, limit)
     for rows in _blocks(output.shape[0]):
-        _convert(output[rows], sigma_output[rows], scale, o_range, (rho[rows], sigma[rows]))
+        _convert(output[rows], sigma_output[rows], scale, o_range, (rho[rows], sigma[rows], None))
         _invalidate(rho[rows], sigma[rows], bound)
     return rho, sigma
 
@@ -68,6 +68,7 @@ def scaled_output(
     scale: Scale,
     o_range: tuple[float, float] = (-math.inf, math.inf),
     relative_sigma: AnyArray | float = 0.0,
+    shared: SigmaMap | None = None,
 ) -> tuple[InverseDepthMap, SigmaMap]:
     """Return s o + t and its sigma as `metric_inverse_depth` does, but no pixel is judged.
 
@@ -80,6 +81,7 @@ def scaled_output(
         scale: Scale, shift and their covariance.
         o_range: Outputs that the references cover; sigma is doubled outside.
         relative_sigma: (H, W) standard deviation as a fraction of s o + t, or one number: added.
+        shared: (H, W) float32, filled with the part of sigma that comes from (s, t).
     """
     value: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
@@ -88,7 +90,7 @@ def scaled_output(
     is_sure = sigma_output.ndim == 0 and not sigma_output
     relative = np.broadcast_to(np.asarray(relative_sigma, np.float32), output.shape)
     for rows in _blocks(output.shape[0]):
-        out = value[rows], sigma[rows]
+        out = value[rows], sigma[rows], None if shared is None else shared[rows]
         doubt = None if is_sure else own[rows]
         _convert(output[rows], doubt, scale, o_range, out, relative[rows])
     return value, sigma
@@ -110,7 +112,9 @@ def metric_depth(
     sigma_output = np.broadcast_to(sigma_output, output.shape)
     bound = relative_limit(scale, limit)
     for rows in _blocks(output.shape[0]):
-        _convert(output[rows], sigma_output[rows], scale, o_range, (depth[rows], sigma[rows]))
+        _convert(
+            output[rows], sigma_output[rows], scale, o_range, (depth[rows], sigma[rows], None)
+        )
         _invalidate(depth[rows], sigma[rows], bound)
         depth[rows], sigma[rows] = depth_with_sigma(depth[rows], sigma[rows])
     return depth, sigma
@@ -133,11 +137,11 @@ def _convert(
     sigma_output: AnyArray | None,
     scale: Scale,
     o_range: tuple[float, float],
-    out: tuple[InverseDepthMap, SigmaMap],
+    out: tuple[InverseDepthMap, SigmaMap, SigmaMap | None],
     relative_sigma: AnyArray | None = None,
 ) -> None:
-    """Fill `out`, inverse depth and sigma, without any check of validity."""
-    rho, sigma = out
+    """Fill `out` (inverse depth, sigma, the part of the scale) without any check of validity."""
+    rho, sigma, shared = out
     (ss, st), (_, tt) = scale.covariance
     # C = L L^T: a sum of squares, where float32 does not cancel.
     s_sigma = math.sqrt(ss)
@@ -148,6 +152,8 @@ def _convert(
     sigma += np.float32(cross)
     np.square(sigma, out=sigma)
     sigma += np.float32(max(tt - cross * cross, 0.0))
+    if shared is not None:
+        np.sqrt(sigma, out=shared)
     if sigma_output is not None:
         own = np.square(sigma_output.astype(np.float32, copy=False))
         sigma += np.float32(scale.s * scale.s + ss) * own
@@ -159,7 +165,8 @@ def _convert(
     if math.isfinite(o_range[0]) or math.isfinite(o_range[1]):
         with np.errstate(invalid='ignore'):
             outside = (output < np.float32(o_range[0])) | (output > np.float32(o_range[1]))
-        np.multiply(sigma, np.float32(_EXTRAPOLATED), out=sigma, where=outside)
+        for part in (sigma,) if shared is None else (sigma, shared):
+            np.multiply(part, np.float32(_EXTRAPOLATED), out=part, where=outside)
 
 
 def depth_with_sigma(rho: InverseDepthMap, sigma_rho: SigmaMap) -> tuple[DepthMap, SigmaMap]:

@@ -146,8 +146,9 @@ def output_spread(output: AnyArray) -> tuple[float, float] | None:
     values = values[np.isfinite(values)]
     if not values.size:
         return None
-    low, middle, high = np.percentile(values, (25.0, 50.0, 75.0))
-    return float(middle), float(high - low)
+    low, middle, high = (share * (values.size - 1) // 4 for share in (1, 2, 3))
+    values.partition((low, middle, high))  # np.percentile takes three times as long
+    return float(values[middle]), float(values[high] - values[low])
 
 
 def sample_output(

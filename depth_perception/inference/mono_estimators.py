@@ -74,7 +74,12 @@ class _Scaling:
             )
         return with_relative_score(
             RawEstimate(
-                scaled.rho, scaled.sigma_rho, scaled.scale, decoded.far, report=scaled.report
+                scaled.rho,
+                scaled.sigma_rho,
+                scaled.scale,
+                decoded.far,
+                report=scaled.report,
+                shared_sigma_rho=scaled.shared_sigma_rho,
             ),
             decoded,
         )

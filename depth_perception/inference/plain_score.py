@@ -25,10 +25,12 @@ def disparity_score(sigma_rho: SigmaMap, rig: StereoRig) -> RawScore:
 def with_relative_score(raw: RawEstimate, decoded: Decoded | Relative) -> RawEstimate:
     """Return a metric estimate of a network on one image with its score, sigma of ln Z.
 
-    What its sigma has beyond that is the part of scale and floor.
+    What its sigma has beyond that is the part of scale and floor, unless that is known already.
     """
     with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
         values = _relative_sigma(raw, decoded).astype(np.float32, copy=False)
+        if raw.shared_sigma_rho is not None:
+            return replace(raw, score=RawScore(values, NAME, 'log_depth'))
         shared = np.empty_like(raw.sigma_rho)
         for top in range(0, len(shared), _ROWS_PER_BLOCK):
             rows = slice(top, top + _ROWS_PER_BLOCK)

@@ -53,12 +53,15 @@ class Scaled:
         sigma_rho: (H, W) float32 [1/m]; NaN unknown.
         scale: Where the metres come from.
         report: How they were come by.
+        shared_sigma_rho: (H, W) float32 [1/m], the part of sigma that comes from the scale; None
+            where the scale is that of the network.
     """
 
     rho: InverseDepthMap
     sigma_rho: SigmaMap
     scale: Scale
     report: ScaleReport
+    shared_sigma_rho: SigmaMap | None = None
 
 
 class MetricScaler:
@@ -70,7 +73,7 @@ class MetricScaler:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._rules: LadderRules | None = None
+        self._key: tuple[object, ...] = ()
         self._ladder = ScaleLadder()
         self._started = False
         self._plugin: tuple[str, ScalePlugin] | None = None
@@ -146,18 +149,21 @@ class MetricScaler:
         step = self._step(relative, frame, settings, in_domain if rungs else None)
         if step.scale is None:
             raise NotMetricError(self._told(step, rungs, frame))
+        shared: SigmaMap = np.empty(relative.output.shape, np.float32)
         metric, sigma = scaled_output(
             relative.output,
             relative.sigma,
             step.scale,
             step.o_range,
             relative.relative_sigma,
+            shared,
         )
         if relative.domain == 'depth':
             with np.errstate(divide='ignore', invalid='ignore'):
                 metric = np.where(metric > 0.0, np.reciprocal(metric), np.float32(np.nan))
-                sigma = sigma * np.square(metric)
-        return Scaled(metric, sigma, step.scale, _report(step))
+                slope = np.square(metric)
+                sigma, shared = sigma * slope, shared * slope
+        return Scaled(metric, sigma, step.scale, _report(step), shared)
 
     def refined(
         self,
@@ -240,13 +246,15 @@ class MetricScaler:
         self, settings: EstimatorSettings, rungs: frozenset[Rung], *, affine: bool
     ) -> None:
         """Start the ladder anew where its rules have changed."""
-        prior = self._prior(settings) if Rung.PRIOR in rungs else None
+        stored = settings.scale__prior_s, settings.scale__prior_t, settings.scale__prior_sigma
+        key = (affine, Rung.PRIOR in rungs, *stored)
+        if key == self._key:
+            return
         rules = LadderRules(
             filter=FilterRules() if affine else FilterRules(affine=False, scale_rate=_FACTOR_RATE),
-            prior=prior,
+            prior=self._prior(settings) if Rung.PRIOR in rungs else None,
         )
-        if repr(rules) != repr(self._rules):  # arrays do not compare
-            self._rules, self._ladder = rules, ScaleLadder(rules)
+        self._key, self._ladder = key, ScaleLadder(rules)
 
     def _prior(self, settings: EstimatorSettings) -> ScaleFit | None:
         s, t = settings.scale__prior_s, settings.scale__prior_t

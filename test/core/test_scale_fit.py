@@ -199,3 +199,21 @@ def test_sampling_says_why_there_is_nothing():
     assert sample_output(blank, references).reason is Rejection.NO_OUTPUT
     with pytest.raises(ShapeError, match='rho'):
         References(np.ones(3), np.ones(3), np.ones(2), np.ones(3))
+
+
+def test_output_that_does_not_go_with_the_references_is_refused():
+    generator = np.random.default_rng(6)
+    samples = samples_of(200)
+    refused = 0
+    for seed in range(10):
+        shuffled = replace(samples, o=np.random.default_rng(seed).permutation(samples.o))
+        found = fit_scale_shift(shuffled)
+        refused += isinstance(found, Rejected)
+    assert refused == 10
+    texts = []
+    for _ in range(12):
+        weak = replace(samples, rho=0.5 + 0.02 * generator.standard_normal(200))
+        found = fit_scale_shift(weak)
+        texts.append(found.text if isinstance(found, Rejected) else 'accepted')
+    assert any('hardly goes with the references' in text for text in texts)
+    assert texts.count('accepted') <= 4  # one in six is above 1 sigma by chance

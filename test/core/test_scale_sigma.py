@@ -133,3 +133,16 @@ def test_depth_in_one_go_equals_the_two_steps(dtype):
     np.testing.assert_array_equal(got, wanted)
     assert got[0].dtype == got[1].dtype == np.float32
     assert 0.5 < np.isfinite(got[0]).mean() < 0.95
+
+
+def test_part_of_the_scale_is_told_apart():
+    scale = scale_of(0.1, 0.2, 0.01, 0.03, -0.5)
+    output = np.array([[1.0, 5.0, 40.0]], np.float32)
+    shared = np.empty((1, 3), np.float32)
+    _, sigma = scaled_output(output, 0.3, scale, (0.0, 10.0), 0.05, shared)
+    o = output.astype(np.float64)
+    common = np.sqrt((0.01 * o) ** 2 + 2.0 * (-0.5 * 0.01 * 0.03) * o + 0.03**2)
+    wide = np.array([[1.0, 1.0, 2.0]])
+    np.testing.assert_allclose(shared, wide * common, rtol=1e-5)
+    own = (0.1**2 + 0.01**2) * 0.3**2 + (0.05 * (0.1 * o + 0.2)) ** 2
+    np.testing.assert_allclose(sigma, wide * np.sqrt(own + common**2), rtol=1e-5)
