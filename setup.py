@@ -36,6 +36,7 @@ FULL = [
     'zstandard',
     'lz4',
 ]
+GPU = ['onnx>=1.14', 'cuda-bindings>=12.6']  # TensorRT itself: see docs/tensorrt.md
 CLUSTER = ['distributed>=2023.12']
 
 setup(
@@ -52,6 +53,7 @@ setup(
     install_requires=INSTALL_REQUIRES,
     extras_require={
         'full': FULL,
+        'gpu': [*FULL, *GPU],
         'cluster': [*FULL, *CLUSTER],
         'test': ['pytest', 'hypothesis', 'mcap', *FULL],
     },

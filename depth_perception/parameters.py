@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from depth_perception.errors import SettingsError
 from depth_perception.reference_parameters import ReferenceSettings
 from depth_perception.settings import Checked, setting
+from depth_perception.tensorrt_parameters import TensorRTSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ class UncertaintySettings(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorSettings(GroundSettings, ScaleSettings, UncertaintySettings):
+class EstimatorSettings(GroundSettings, ScaleSettings, UncertaintySettings, TensorRTSettings):
     """What mono and stereo estimators share."""
 
     model: str = setting(

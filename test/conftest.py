@@ -39,3 +39,17 @@ def coded_network():
     for package in ('onnx', 'onnxruntime', 'cv2'):
         pytest.importorskip(package)
     return _module(Path(__file__).with_name('coded_network.py'))
+
+
+@pytest.fixture(scope='session')
+def fake_tensorrt():
+    """Return the module fake_tensorrt, a TensorRT and a CUDA without a GPU."""
+    pytest.importorskip('onnx')
+    return _module(Path(__file__).with_name('inference') / 'fake_tensorrt.py')
+
+
+@pytest.fixture(scope='session')
+def networks():
+    """Return the module sample_networks, which writes small networks and their cards."""
+    pytest.importorskip('onnx')
+    return _module(Path(__file__).with_name('inference') / 'sample_networks.py')

@@ -12,7 +12,15 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'depth_perception'
 MODULES = sorted(PACKAGE.rglob('*.py'))
-SHARED = {'errors', 'fastdds', 'settings', 'resources', 'parameters', 'reference_parameters'}
+SHARED = {
+    'errors',
+    'fastdds',
+    'settings',
+    'resources',
+    'parameters',
+    'tensorrt_parameters',
+    'reference_parameters',
+}
 ABOVE = {  # room -> the rooms it may import, besides itself and the shared modules
     'shared': set(),
     'core': set(),

@@ -132,7 +132,8 @@ def _run(
     frame: MonoFrame | StereoFrame,
     arguments: argparse.Namespace,
 ) -> int:
-    settings = settings_with(settings, arguments.set)
+    whole = replace(settings, tensorrt__while_building='wait')  # there is only one frame
+    settings = settings_with(whole, arguments.set)
     with open_estimator(settings) as estimator:
         estimate = estimator.estimate(frame)
         facts = {

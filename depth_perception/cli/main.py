@@ -12,6 +12,7 @@ from depth_perception.cli import (
     compare,
     convert,
     demo,
+    engines,
     evaluate,
     infer,
     inspect,
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         compare,
         calibrate,
         models,
+        engines,
         inspect,
         settings,
     )

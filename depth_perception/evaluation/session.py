@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import time
 from types import TracebackType
 from typing import Any
@@ -104,6 +104,8 @@ class Session:
         self._stack = ExitStack()
         with ExitStack() as stack:
             settings = unit.model.settings(compressed=unit.camera.compressed)
+            # One runtime for all frames: results must not depend on when an engine is ready.
+            settings = replace(settings, tensorrt__while_building='wait')
             self.recording = stack.enter_context(Recording(unit.bag))
             estimator = open_estimator(settings)
             stack.callback(estimator.close)

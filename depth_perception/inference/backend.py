@@ -60,10 +60,12 @@ class Backend(abc.ABC):
         description: What was picked and why, for the log and the diagnostics.
         inputs: Tensors that `infer` wants.
         outputs: Tensors that `infer` returns.
+        warning: What an operator should know, e.g. that no engine passed its check; else ''.
     """
 
     name: str
     description: str
+    warning: str = ''
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 

@@ -7,8 +7,9 @@ from typing import Any, final
 from depth_perception.core.estimate import Disparity, Rung, Scale
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.types import DisparityMap
-from depth_perception.errors import BackendUnavailableError, FrameError, ModelError
+from depth_perception.errors import FrameError, ModelError
 from depth_perception.inference.backend import Backend
+from depth_perception.inference.backend_choice import open_network
 from depth_perception.inference.cards import (
     artifact_path,
     load_card,
@@ -18,7 +19,6 @@ from depth_perception.inference.cards import (
 from depth_perception.inference.decode import Decoded
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.inference.mono_estimators import GuidedEstimator, MonoEstimator
-from depth_perception.inference.ort_backend import OrtBackend
 from depth_perception.inference.plain_score import disparity_score
 from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.relative import Relative
@@ -115,11 +115,7 @@ def open_backend(card: ModelCard, settings: EstimatorSettings) -> Backend:
         if card.builtin != 'sgbm' or not isinstance(settings, StereoEstimatorSettings):
             raise ModelError(f'{card.id}: there is no builtin matcher {card.builtin!r}; use sgbm')
         return SgbmBackend(settings)
-    if settings.backend == 'tensorrt':
-        raise BackendUnavailableError(
-            'this version runs networks with ONNX Runtime only; set backend to auto or onnxruntime'
-        )
-    backend = OrtBackend(artifact_path(card), settings.threads)
+    backend = open_network(card, artifact_path(card), settings)
     try:
         with_tensor_names(card, backend)
     except ModelError:

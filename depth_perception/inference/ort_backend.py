@@ -29,13 +29,14 @@ class OrtBackend(Backend):
     Args:
         path: ONNX file.
         threads: CPU threads; 0 uses all that this process may use.
+        cpu_only: Whether to leave GPUs and accelerators alone, as the reference of others must.
 
     Raises:
         BackendUnavailableError: If ONNX Runtime is not installed.
         ModelError: If the file is not a network that ONNX Runtime can run.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    def __init__(self, path: Path, threads: int = 0, *, cpu_only: bool = False) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -50,7 +51,8 @@ class OrtBackend(Backend):
         options.log_severity_level = 3
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         installed = onnxruntime.get_available_providers()
-        providers = [name for name in _PREFERRED if name in installed]
+        offered = _PREFERRED[-1:] if cpu_only else _PREFERRED
+        providers = [name for name in offered if name in installed]
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 str(path), options, providers=providers

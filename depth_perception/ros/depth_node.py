@@ -65,6 +65,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             self.get_logger().warning(f'parameter {unknown} is not known and ignored; {hint}')
         self._ledger = Ledger(self.get_logger(), self.context.ok)
         self._estimator: DepthEstimator[Any] | None = None
+        self._last_backend = ('', '')
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
         self._references: ReferenceInputs | None = None
@@ -163,6 +164,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         self.get_logger().info(
             f'model {self._estimator.card.id} on {self._estimator.backend.description}'
         )
+        self._last_backend = (self._estimator.backend.name, '')
         artifact = self._estimator.card.artifact
         if artifact.commercial is not True:
             self.get_logger().warning(
@@ -266,6 +268,19 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             return self._worker.not_metric
         return (self._estimator.metric_problem or '') if self._estimator is not None else ''
 
+    def _watch_backend(self) -> str:
+        """Log what runs the network when that changes; return what is wrong with it."""
+        if self._estimator is None:
+            return ''
+        backend = self._estimator.backend
+        if (backend.name, backend.warning) != self._last_backend:
+            if backend.name != self._last_backend[0]:
+                self.get_logger().info(f'the network runs on {backend.description}')
+            self._last_backend = (backend.name, backend.warning)
+        if backend.warning:
+            self._ledger.warn('backend', backend.warning)
+        return backend.warning
+
     def _report_status(self) -> None:
         """Publish how the node is; called by a timer and after each transition."""
         mismatches: list[str] = []
@@ -307,6 +322,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             sparse='' if waiting else sparse,
             dishonest=dishonest,
             mismatches=mismatches,
+            backend=self._watch_backend(),
             recent_drop=self._ledger.recent_drop(),
             rate_hz=worker.rate.rate_hz() if worker else 0.0,
         )

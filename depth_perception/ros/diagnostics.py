@@ -27,6 +27,7 @@ class Condition:
         sparse: Why hardly any pixel has a depth; '' if enough have.
         dishonest: Why sigma cannot be trusted, by the references; '' while it can.
         mismatches: Publishers and subscribers whose QoS does not match.
+        backend: Why the network runs on something slower than it should; '' if it does not.
         recent_drop: Why a frame was dropped in the last seconds; '' if none was.
         rate_hz: Frames published per second.
     """
@@ -41,6 +42,7 @@ class Condition:
     sparse: str = ''
     dishonest: str = ''
     mismatches: Sequence[str] = field(default_factory=tuple)
+    backend: str = ''
     recent_drop: str = ''
     rate_hz: float = 0.0
 
@@ -56,7 +58,8 @@ def judge(condition: Condition) -> tuple[bytes, str]:
     if c.jump:
         return DiagnosticStatus.ERROR, c.jump
     findings = [f'incompatible QoS: {text}' for text in c.mismatches]
-    findings += [text for text in (c.waiting, c.losses, c.sparse, c.dishonest) if text]
+    judged = (c.waiting, c.losses, c.sparse, c.dishonest, c.backend)
+    findings += [text for text in judged if text]
     findings += [f'frames dropped: {text}' for text in (c.recent_drop,) if text]
     if findings:
         return DiagnosticStatus.WARN, '; '.join(findings)

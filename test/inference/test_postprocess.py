@@ -213,6 +213,6 @@ def test_setting_changes_the_estimate(name):
 def test_every_shared_setting_is_tried():
     apart = {'model', 'backend', 'threads'}  # of the backends
     declared = declarations_of(EstimatorSettings).keys()
-    topics = ('ground', 'scale', 'uncertainty', 'camera')
+    topics = ('ground', 'scale', 'uncertainty', 'camera', 'tensorrt')
     elsewhere = {name for name in declared if name.partition('.')[0] in topics}
     assert declared - elsewhere == SHARED.keys() | apart
