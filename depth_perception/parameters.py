@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from depth_perception.errors import SettingsError
+from depth_perception.nav_parameters import NavSettings
 from depth_perception.reference_parameters import ReferenceSettings
 from depth_perception.settings import Checked, setting
 from depth_perception.tensorrt_parameters import TensorRTSettings
@@ -308,7 +309,7 @@ class MonoEstimatorSettings(EstimatorSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeSettings(ReferenceSettings):
+class NodeSettings(ReferenceSettings, NavSettings):
     """What both nodes need besides their estimator."""
 
     autostart: bool = setting(

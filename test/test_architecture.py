@@ -13,14 +13,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'depth_perception'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 SHARED = {
-    'errors',
-    'fastdds',
-    'settings',
-    'resources',
-    'parameters',
-    'tensorrt_parameters',
-    'reference_parameters',
-}
+    'errors', 'fastdds', 'nav_parameters', 'parameters', 'reference_parameters', 'resources',
+    'settings', 'tensorrt_parameters',
+}  # fmt: skip
 ABOVE = {  # room -> the rooms it may import, besides itself and the shared modules
     'shared': set(),
     'core': set(),

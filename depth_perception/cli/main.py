@@ -17,6 +17,7 @@ from depth_perception.cli import (
     infer,
     inspect,
     models,
+    nav2_config,
     settings,
 )
 from depth_perception.errors import DepthPerceptionError
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         models,
         engines,
         inspect,
+        nav2_config,
         settings,
     )
     for module in verb_modules:

@@ -244,9 +244,10 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
         self._binding.refresh()
         if self._inputs is None or self._outputs is None or self._references is None:
             return
-        if self._outputs.wanted() or not self.settings.lazy:
+        wanted = self._outputs.wanted()
+        if wanted or not self.settings.lazy:
             self._inputs.follow()
-            self._references.follow()
+            self._references.follow(motion='points_nav' in wanted)
             waiting = self._inputs.waiting()
             if waiting:
                 self._ledger.warn('waiting', waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from depth_perception.errors import SettingsError
 from depth_perception.fastdds import profile_environment
@@ -82,8 +83,19 @@ def topic_arguments(images: Mapping[str, str]) -> list[DeclareLaunchArgument]:
     return arguments
 
 
-def depth_node(task: str, images: Mapping[str, str], context: LaunchContext) -> list[Node]:
+def depth_node(
+    task: str,
+    images: Mapping[str, str],
+    context: LaunchContext,
+    extra: Mapping[str, Any] | None = None,
+) -> list[Node]:
     """Return the node of `task`, set up from the values that the launch arguments have.
+
+    Args:
+        task: 'mono' or 'stereo'.
+        images: Launch argument that names the source of an image -> input topic of the node.
+        context: Holds the values of the launch arguments.
+        extra: More parameters of the node.
 
     Raises:
         SettingsError: If params_file is not a file; launch_ros would go on with the defaults.
@@ -91,7 +103,8 @@ def depth_node(task: str, images: Mapping[str, str], context: LaunchContext) -> 
     params_file = LaunchConfiguration('params_file').perform(context)
     if not Path(params_file).is_file():
         raise SettingsError(f'params_file: {params_file} is not a file')
-    parameters = {
+    parameters: dict[str, Any] = {
+        **(extra or {}),
         'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
         'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
     }

@@ -11,15 +11,19 @@ from typing import Any, final
 from depth_perception.core.cloud import SigmaGate
 from depth_perception.core.confidence import probability_within
 from depth_perception.core.estimate import DepthEstimate
-from depth_perception.core.frame import Picture
+from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.nav_points import NavCloud
+from depth_perception.core.nav_rules import NavRules
+from depth_perception.core.nav_view import grid_camera
 from depth_perception.core.types import AnyArray
 from depth_perception.errors import SettingsError
-from depth_perception.parameters import NodeSettings
+from depth_perception.inference.nav_clouds import nav_rules, NavClouds
 from depth_perception.ros.camera_codec import info_from_camera
 from depth_perception.ros.cloud_codec import CloudWriter
 from depth_perception.ros.compressed_codec import compressed_depth_from_depth
 from depth_perception.ros.disparity_codec import DisparityWriter
 from depth_perception.ros.image_codec import ImageWriter
+from depth_perception.ros.nav_codec import message_of_nav
 from depth_perception.ros.qos import (
     mismatch,
     output_overrides,
@@ -40,15 +44,20 @@ class Result:
 
     Attributes:
         estimate: Depth and sigma.
-        picture: The rectified (left) image, for the colours of the cloud.
+        frame: What it was made of.
         header: Header of the (left) image message; all outputs carry it.
-        settings: Settings the frame was served with.
+        settings: Settings the frame was served with, StereoSettings or MonoSettings.
     """
 
     estimate: DepthEstimate
-    picture: Picture
+    frame: MonoFrame | StereoFrame
     header: Any
-    settings: NodeSettings
+    settings: Any
+
+    @property
+    def picture(self) -> Picture:
+        """The rectified (left) image, for the colours of the cloud."""
+        return self.frame.image
 
 
 class Output(abc.ABC):
@@ -83,7 +92,7 @@ class Output(abc.ABC):
 
     @abc.abstractmethod
     def message(self, result: Result) -> Any:
-        """Return the message of one frame; it is valid until the next call."""
+        """Return the message of one frame, valid until the next call; None: publish nothing."""
 
 
 @final
@@ -104,14 +113,17 @@ class ImageOutput(Output):
 
 @final
 class CameraInfoOutput(Output):
-    """The camera_info beside an image."""
+    """The camera_info beside an image; that of the labels is coarser."""
 
     def __init__(self, node: LifecycleNode, name: str) -> None:
         super().__init__(node, name, CameraInfo)
 
     def message(self, result: Result) -> CameraInfo:
         """Return the camera_info."""
-        return info_from_camera(result.estimate.camera, result.header)
+        camera = result.estimate.camera
+        if self.name == _SIBLINGS['labels/image']:
+            camera = grid_camera(camera, nav_rules(result.settings))
+        return info_from_camera(camera, result.header)
 
 
 @final
@@ -148,6 +160,41 @@ class CloudOutput(Output):
         return self._writer.write(result.estimate, result.picture, result.header, gate)
 
 
+NavMaker = Callable[[DepthEstimate, MonoFrame | StereoFrame, NavRules, Any], NavCloud | None]
+
+
+@final
+class NavOutput(Output):
+    """A cloud for navigation; a frame that says too little has none."""
+
+    def __init__(self, node: LifecycleNode, name: str, make: NavMaker) -> None:
+        super().__init__(node, name, PointCloud2)
+        self._make = make
+
+    def message(self, result: Result) -> PointCloud2 | None:
+        """Return the cloud."""
+        settings = result.settings
+        cloud = self._make(result.estimate, result.frame, nav_rules(settings), settings)
+        return None if cloud is None else message_of_nav(cloud, result.header)
+
+
+@final
+class LabelsOutput(Output):
+    """What the samples are that the clouds for navigation are made of, as mono8."""
+
+    def __init__(self, node: LifecycleNode, name: str, clouds: NavClouds) -> None:
+        super().__init__(node, name, Image)
+        self._clouds = clouds
+        self._writer = ImageWriter('mono8')
+
+    def message(self, result: Result) -> Image:
+        """Return the image."""
+        settings = result.settings
+        rules = nav_rules(settings)
+        view = self._clouds.view(result.estimate, result.frame, rules, settings)
+        return self._writer.write(view.labels, result.header)
+
+
 @final
 class DisparityOutput(Output):
     """The disparity image, of stereo only."""
@@ -180,6 +227,7 @@ _SIBLINGS = {
     'depth/image_rect/compressedDepth': 'depth/camera_info',
     'uncertainty/image': 'uncertainty/camera_info',
     'confidence/image': 'confidence/camera_info',
+    'labels/image': 'labels/camera_info',
 }
 
 
@@ -191,6 +239,10 @@ def _outputs_of(node: LifecycleNode, *, stereo: bool) -> Iterator[Output]:
     yield ImageOutput(node, 'uncertainty/image', lambda e: e.sigma)
     yield ImageOutput(node, 'confidence/image', confidence_of)
     yield CloudOutput(node, 'points')
+    clouds = NavClouds()
+    yield NavOutput(node, 'points_nav', clouds.points)
+    yield NavOutput(node, 'points_clear', clouds.ends)
+    yield LabelsOutput(node, 'labels/image', clouds)
     if stereo:
         yield DisparityOutput(node, 'disparity')
 
@@ -230,7 +282,8 @@ class Outputs:
             start_s = time.perf_counter()
             message = output.message(result)
             made_s = time.perf_counter()
-            output.publisher.publish(message)
+            if message is not None:
+                output.publisher.publish(message)
             encode_s += made_s - start_s
             publish_s += time.perf_counter() - made_s
         return {'encode': encode_s * 1e3, 'publish': publish_s * 1e3}

@@ -50,8 +50,12 @@ class ReferenceInputs:
         self.topics = {kind: self._topic(kind) for kind in self.buffer.listens}
         self._info = self._info_topic() if DEPTH in self.topics else None
 
-    def follow(self) -> None:
-        """Subscribe to what is asked for; with `auto`, to what somebody publishes."""
+    def follow(self, *, motion: bool = False) -> None:
+        """Subscribe to what is asked for; with `auto`, to what somebody publishes.
+
+        Args:
+            motion: Whether an output wants to know how the camera moves.
+        """
         automatic = self._settings().reference__source == 'auto'
         for topic in self.topics.values():
             if not automatic or topic.is_open or self._node.count_publishers(topic.topic):
@@ -59,7 +63,8 @@ class ReferenceInputs:
         if self._info is not None and self.topics[DEPTH].is_open:
             self._info.follow()
             self.buffer.info_expected = self._info.publishers > 0
-        if frames_wanted(self._settings()) or any(t.is_open for t in self.topics.values()):
+        heard = any(topic.is_open for topic in self.topics.values())
+        if motion or heard or frames_wanted(self._settings()):
             self._transforms.open()
 
     def close(self) -> None:

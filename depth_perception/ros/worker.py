@@ -120,7 +120,7 @@ class Worker:
         if self._estimator.temporal_problem:
             self._ledger.warn('not_fused', self._estimator.temporal_problem)
         header = messages.images[0].header
-        result = Result(estimate, frame.image, header, settings)
+        result = Result(estimate, frame, header, settings)
         if self._mailbox.closed:
             return
         published_ms = self._outputs.publish(names, result)

@@ -48,6 +48,15 @@ def test_replay_takes_the_arguments_of_the_node_too():
     assert {a.name for a in arguments} >= EXPECTED | {'bag', 'task', 'rate', 'record', 'image'}
 
 
+@pytest.mark.apt
+def test_nav2_takes_the_arguments_of_both_nodes_too():
+    arguments = description_of('nav2.launch.py').get_launch_arguments()
+    names = [argument.name for argument in arguments]
+    assert len(names) == len(set(names))
+    assert set(names) >= EXPECTED | {'task', 'layer', 'nav2_params', 'image', 'left_image'}
+    assert all(argument.description.endswith('.') for argument in arguments)
+
+
 def command_of(task: str, **values: str) -> str:
     """Return the command line of the node that a launch file starts, and its parameters.
 
