@@ -197,6 +197,6 @@ def _tell(done: Calibrated, out: Path, picture: Path, told: Any) -> None:
     print(text_table(group_rows(done)))
     print(f'\ncalibration: {out}\npictures: {picture}')
     print(
-        f'use it: uncertainty.calibration_file:={out}, or in the card: '
+        f'use it: uncertainty.calibration_file:={out.resolve()}, or in the card: '
         f'uncertainty: {{calibration: {out.name}}} with the file beside it'
     )

@@ -299,8 +299,8 @@ def _scene(fit: ScaleFit | Scale, spread: tuple[float, float]) -> Values:
 
 def _held_back(update: Update) -> str:
     return (
-        f'the scale jumped by {update.jump:+.0%} (squared Mahalanobis distance '
-        f'{update.mahalanobis:.1f}) and is held back until it lasts'
+        f'the scale jumped (typical inverse depth {update.jump:+.0%}, scale and shift together '
+        f'{math.sqrt(update.mahalanobis):.1f} sigma off) and is held back until it lasts'
     )
 
 

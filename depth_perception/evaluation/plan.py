@@ -12,6 +12,7 @@ from depth_perception.evaluation.bag_hash import sha256_of, storage_files
 from depth_perception.evaluation.bags import Recording
 from depth_perception.evaluation.judge import JudgeOptions
 from depth_perception.evaluation.references import find_reference
+from depth_perception.evaluation.report_reader import NOT_INDEPENDENT
 from depth_perception.evaluation.streams import (
     CameraStreams,
     chosen_camera,
@@ -154,8 +155,8 @@ def _units(recording: Recording, entry: dict[str, Any], request: Request) -> lis
         notes += warnings
         if selection.reference and selection.reference in truth.topics:
             notes.append(
-                f'{selection.reference} IS BOTH REFERENCE AND GROUND TRUTH: the figures of models '
-                'that take their scale from it are not independent, and better than the truth'
+                f'{selection.reference} {NOT_INDEPENDENT}: the figures of models '
+                'that take their scale from it are not independent, and look better than they are'
             )
         if truth.kind == 'none' and selection.truth != 'none':
             notes.append(f'{camera.image}: no ground truth, so nothing is said about accuracy')

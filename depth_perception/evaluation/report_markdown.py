@@ -10,6 +10,7 @@ from typing import Any
 from depth_perception.errors import SettingsError
 from depth_perception.evaluation.comparison import HEADLINES
 from depth_perception.evaluation.metric import Metric
+from depth_perception.evaluation.report_reader import NOT_INDEPENDENT
 from depth_perception.evaluation.report_values import (
     beside,
     best_of,
@@ -42,6 +43,7 @@ def markdown_of(report: Mapping[str, Any], baseline: str = '') -> str:
     if baseline and baseline not in {summary.model for summary in summaries}:
         raise SettingsError(f'the report has no model {baseline!r} to compare with')
     runs, bags = mappings(report, 'runs'), mappings(report, 'bags')
+    warnings = warnings_of(report)
     frames = sum(summary.frames for summary in summaries)
     lines = [
         f'### Depth evaluation: {_many(len(summaries), "model")}, {_many(len(bags), "bag")}, '
@@ -49,7 +51,8 @@ def markdown_of(report: Mapping[str, Any], baseline: str = '') -> str:
         '',
         *_table(summaries, baseline),
         *_gates(mappings(report, 'gates')),
-        *_warnings([*failures_of(report), *warnings_of(report)]),
+        *(f'\n**{escaped(text)}**' for text in warnings if NOT_INDEPENDENT in text),
+        *_warnings([*failures_of(report), *(w for w in warnings if NOT_INDEPENDENT not in w)]),
     ]
     return '\n'.join(lines).rstrip('\n') + '\n'
 

@@ -12,6 +12,7 @@ from depth_perception.evaluation.page import Tile
 from depth_perception.evaluation.report_charts import Track
 from depth_perception.evaluation.report_frames import frames_to_look_at
 from depth_perception.evaluation.report_ranges import range_table
+from depth_perception.evaluation.report_reader import NOT_INDEPENDENT
 from depth_perception.evaluation.report_style import REPORT_STYLE
 from depth_perception.evaluation.report_tables import (
     definitions,
@@ -105,7 +106,9 @@ def _notes(report: Mapping[str, Any]) -> Iterator[str]:
         yield page.note(f'{len(failed)} of {len(gates)} gates failed.')
     failures = failures_of(report)
     yield from (page.note(text) for text in failures[:MOST_NOTES])
-    told = [*failures[MOST_NOTES:], *warnings_of(report)]
+    warnings = warnings_of(report)
+    yield from (page.note(text) for text in warnings if NOT_INDEPENDENT in text)
+    told = [*failures[MOST_NOTES:], *(text for text in warnings if NOT_INDEPENDENT not in text)]
     if told:
         items = ''.join(f'<li>{escape(text)}</li>' for text in told)
         title = '1 warning' if len(told) == 1 else f'{len(told)} warnings'

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 SCHEMA = 'depth_perception.evaluation'
 VERSION = 1
+NOT_INDEPENDENT = 'IS BOTH REFERENCE AND GROUND TRUTH'  # of a topic, in a warning
 MAX_BYTES = 512 << 20
 _ABSURD = 1e100  # sums of such numbers are not finite
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+import difflib
 import hashlib
 import math
 from pathlib import Path
@@ -201,7 +202,12 @@ def _card_path(id_or_path: str) -> Path:
         if candidate.parent == folder and candidate.is_file():
             return candidate
     known = sorted({path.stem for folder in folders for path in _cards_in(folder)})
-    raise ModelError(f'there is no model {id_or_path!r}; there are {", ".join(known)}')
+    alike = difflib.get_close_matches(id_or_path, known) or known
+    told = 'did you mean' if alike is not known else 'there are'
+    raise ModelError(
+        f'there is no model {id_or_path!r}; {told} {", ".join(alike)}'
+        f'{"? `depth_perception models list` has all" if alike is not known else ""}'
+    )
 
 
 def _merged(path: Path, depth: int) -> dict[str, Any]:

@@ -27,6 +27,11 @@ _MODES = {
     Rung.GROUND_PLANE: ('ground',),
     Rung.PRIOR: ('prior',),
 }
+_HELP = {
+    Rung.REFERENCES: 'points (reference/points, reference/depth; `evaluate --reference`)',
+    Rung.GROUND_PLANE: 'the floor (ground.camera_height_m or ground.frame)',
+    Rung.PRIOR: 'a stored scale (scale.prior_s)',
+}
 
 
 def ground_pose(frame: MonoFrame | StereoFrame, settings: EstimatorSettings) -> GroundPose | None:
@@ -289,10 +294,15 @@ class MetricScaler:
         needs = ' or '.join(mode for mode in self._card.scale.modes if mode != 'none') or 'any'
         return (
             f'{self._says_nothing()}, and nothing gives it one (this card knows: {needs}): '
-            f'{"; ".join(reasons)}. Give it points (reference/points, reference/depth), the floor '
-            '(ground.camera_height_m) or a stored scale (scale.prior_s), or choose a metric model '
+            f'{"; ".join(reasons)}. {_advice(rungs)}or choose a metric model '
             '(`depth_perception models list`)'
         )
+
+
+def _advice(rungs: frozenset[Rung]) -> str:
+    """Return what to give to the rungs that may be taken, as the beginning of a sentence."""
+    helps = [text for rung, text in _HELP.items() if rung in rungs]
+    return f'Give it {", or ".join(helps)}, ' if helps else 'Set scale.method to auto, '
 
 
 def _report(step: LadderStep) -> ScaleReport:

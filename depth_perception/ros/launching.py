@@ -18,6 +18,16 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 RESPAWN_DELAY_S = 2.0
 REFERENCES = {'reference_points': 'reference/points', 'reference_depth': 'reference/depth'}
+# Launch argument -> parameter that it sets where it is not empty, and its type.
+PARAMETERS: dict[str, tuple[str, type]] = {
+    'model': ('model', str),
+    'input_rectified': ('input_rectified', str),
+    'scale_method': ('scale.method', str),
+    'calibration_file': ('uncertainty.calibration_file', str),
+    'camera_height_m': ('ground.camera_height_m', float),
+    'camera_pitch_deg': ('ground.pitch_deg', float),
+    'ground_frame': ('ground.frame', str),
+}
 RVIZ_TOPICS = ('depth/image_rect', 'uncertainty/image', 'points')
 
 
@@ -38,6 +48,29 @@ def node_arguments(task: str) -> list[DeclareLaunchArgument]:
             '',
             'yes: the images are rectified although their camera_info has distortion, as with '
             'image_proc; no: rectify them in the node. Empty: the one of params_file.',
+        ),
+        'scale_method': (
+            '',
+            'auto, network, references, ground, plugin or prior: where the metres come from. '
+            'Empty: the one of params_file.',
+        ),
+        'calibration_file': (
+            '',
+            'Calibration of sigma, made by "depth_perception calibrate". '
+            'Empty: the one of params_file.',
+        ),
+        'camera_height_m': (
+            '',
+            'Height of the camera above the floor. Empty: the one of params_file.',
+        ),
+        'camera_pitch_deg': (
+            '',
+            'Tilt of the camera below the horizon. Empty: the one of params_file.',
+        ),
+        'ground_frame': (
+            '',
+            'Frame on the floor, from which TF tells height and tilt, e.g. base_footprint. '
+            'Empty: the one of params_file.',
         ),
         'use_sim_time': ('false', 'Take the time from /clock.'),
         'log_level': ('info', 'debug, info, warn, error or fatal.'),
@@ -108,9 +141,10 @@ def depth_node(
         'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
         'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
     }
-    for name in ('model', 'input_rectified'):
-        if LaunchConfiguration(name).perform(context):
-            parameters[name] = ParameterValue(LaunchConfiguration(name), value_type=str)
+    for argument, (name, value_type) in PARAMETERS.items():
+        if LaunchConfiguration(argument).perform(context):
+            value = LaunchConfiguration(argument)
+            parameters[name] = ParameterValue(value, value_type=value_type)
     sources = {
         topic: LaunchConfiguration(argument).perform(context)
         for argument, topic in {**input_topics(images), **REFERENCES}.items()

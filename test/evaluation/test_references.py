@@ -179,7 +179,10 @@ def test_the_whole_verb(bag, request_of, tmp_path, coded_network, capsys):
     assert 'IS BOTH' not in capsys.readouterr().err
     assert main([*common, '--reference', '/truth', '--out', str(tmp_path / 'both')]) == 0
     assert '/truth IS BOTH REFERENCE AND GROUND TRUTH' in capsys.readouterr().err
-    assert 'IS BOTH REFERENCE AND GROUND TRUTH' in (tmp_path / 'both/report.html').read_text()
+    for name, shown in (('report.html', 'class="note">'), ('report.md', '**')):
+        text = (tmp_path / 'both' / name).read_text()
+        line = next(line for line in text.splitlines() if 'IS BOTH REFERENCE' in line)
+        assert shown in line.partition('IS BOTH')[0]  # open to view, not folded away
 
 
 def test_truth_is_found_beside_the_reference(bag, request_of):

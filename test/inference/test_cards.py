@@ -115,8 +115,13 @@ def test_loop_of_bases_ends(tmp_path):
 
 
 def test_unknown_model_lists_those_there_are():
-    with pytest.raises(ModelError, match=r"no model 'midas'; there are .*sgbm"):
-        load_card('midas')
+    with pytest.raises(ModelError, match=r"no model 'xyz'; there are .*sgbm"):
+        load_card('xyz')
+
+
+def test_a_misspelt_id_gets_the_ones_like_it():
+    with pytest.raises(ModelError, match=r'did you mean depth-anything-v2-small.*models list'):
+        load_card('depth_anything_v2_small')
 
 
 def test_artifact_is_checked_by_its_hash(tmp_path):

@@ -12,7 +12,8 @@ LAUNCH = Path(__file__).resolve().parents[2] / 'launch'
 FILES = sorted(LAUNCH.glob('*.launch.py'))
 EXPECTED = {
     'namespace', 'params_file', 'model', 'input_rectified', 'use_sim_time', 'log_level',
-    'autostart', 'use_respawn', 'use_rviz', 'reference_points', 'reference_depth',
+    'autostart', 'use_respawn', 'use_rviz', 'reference_points', 'reference_depth', 'scale_method',
+    'calibration_file', 'camera_height_m', 'camera_pitch_deg', 'ground_frame',
 }  # fmt: skip
 
 
@@ -111,6 +112,28 @@ def test_the_node_gets_what_the_user_says():
         "input_rectified: 'yes'",
         'autostart: false',
         'use_sim_time: true',
+    ):
+        assert words in said
+
+
+@pytest.mark.apt
+def test_scale_floor_and_calibration_can_be_said_to_the_launch_file():
+    said = command_of(
+        'mono',
+        reference_points='/lidar/points',
+        scale_method='ground',
+        calibration_file='/maps/my.sigma.yaml',
+        camera_height_m='1',  # a parameter of type double all the same
+        camera_pitch_deg='-2.5',
+        ground_frame='base_footprint',
+    )
+    for words in (
+        '-r reference/points:=/lidar/points',
+        'scale.method: ground',
+        'uncertainty.calibration_file: /maps/my.sigma.yaml',
+        'ground.camera_height_m: 1.0',
+        'ground.pitch_deg: -2.5',
+        'ground.frame: base_footprint',
     ):
         assert words in said
 
