@@ -59,11 +59,13 @@ class ScaleReport:
         failures: Better rungs than the one in use, with the reason why each failed, best first.
         jump: A change of scale that was held back, or that was followed; '' if there was none.
         inliers: Number of references that agree with the fit.
+        measured_by: What the references are of; '' where there are none.
     """
 
     failures: tuple[tuple[Rung, str], ...] = ()
     jump: str = ''
     inliers: int = 0
+    measured_by: str = ''
 
 
 NO_REPORT = ScaleReport()

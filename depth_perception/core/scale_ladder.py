@@ -41,6 +41,7 @@ import numpy as np
 
 _PRIOR_SIGMA = 0.3  # a stored scale is never better than this
 _PLUGIN_SIGMA = 0.15  # nor is one guessed from a caption (RSA on NYU: AbsRel 0.148)
+_HARMLESS = 0.05  # relative change of inverse depth that is no jump, however sure both fits are
 _SCENE_MEMORY_S = 0.5  # for so long the scene is taken to be nearly the same
 
 
@@ -132,7 +133,7 @@ class ScaleLadder:
         if scale is None:
             scale = self._filtered(fit, o, failures, held_back=bool(jump))
         if scale is None:
-            scale, told = self._ground(ground, elapsed_s, o, failures)
+            scale, told = self._ground(ground, elapsed_s, spread, failures)
             jump = jump or told
         if scale is None and plugin is not None:
             scale = self._stored(Rung.PLUGIN, plugin(), _PLUGIN_SIGMA, o, failures)
@@ -187,14 +188,28 @@ class ScaleLadder:
         if not sigma <= self._rules.most_sigma:
             failures.append((Rung.REFERENCES, self._too_uncertain(sigma)))
             return None, ''
+        harmless = self._harmless(fit, spread)
         update = self._filter.update(fit, elapsed_s, o)
-        if update.event is Event.REJECTED and self._same_scene(fit, elapsed_s, spread):
+        if update.event is Event.REJECTED and (
+            harmless or self._same_scene(fit, elapsed_s, spread)
+        ):
             self._filter.restart(fit)
         elif update.event is Event.REJECTED:
             failures.append((Rung.REFERENCES, _held_back(update)))
             return None, _held_back(update)
         self._source, self._range = Rung.REFERENCES, fit.o_range
-        return _scale(Rung.REFERENCES, fit, sigma), _followed(update)
+        return _scale(Rung.REFERENCES, fit, sigma), '' if harmless else _followed(update)
+
+    def _harmless(self, fit: ScaleFit, spread: tuple[float, float]) -> bool:
+        """Return whether a fit changes the depths of the image too little to be called a jump.
+
+        Many references at once agree to less than what the network errs by from view to view.
+        """
+        carried = self._filter.estimate()
+        if carried is None:
+            return False
+        change = np.abs(_scene(fit, spread) / _scene(carried, spread) - 1.0)
+        return float(np.max(change)) <= _HARMLESS
 
     def _same_scene(self, fit: ScaleFit, elapsed_s: float, spread: tuple[float, float]) -> bool:
         """Return whether the fit shows the scene of the last frame, and the carried one not."""
@@ -229,22 +244,26 @@ class ScaleLadder:
         self,
         ground: Callable[[], Outcome] | None,
         elapsed_s: float,
-        o: float,
+        spread: tuple[float, float],
         failures: list[tuple[Rung, str]],
     ) -> tuple[Scale | None, str]:
         fit: Outcome = (
             ground() if ground else Rejected(Rejection.NO_REFERENCES, 'no ground plane is known')
         )
-        jump = ''
+        o, jump = spread[0], ''
         if isinstance(fit, Rejected):
             failures.append((Rung.GROUND_PLANE, fit.text))
         else:
             sigma = common_sigma(fit.s, fit.t, fit.covariance, o)
             if sigma <= self._rules.most_sigma:
+                harmless = self._harmless(fit, spread)
                 update = self._filter.update(fit, elapsed_s, o)
-                if update.event is not Event.REJECTED:
+                if harmless or update.event is not Event.REJECTED:
+                    if update.event is Event.REJECTED:
+                        self._filter.restart(fit)
                     self._source, self._range = Rung.GROUND_PLANE, fit.o_range
-                    return _scale(Rung.GROUND_PLANE, fit, sigma), _followed(update)
+                    told = '' if harmless else _followed(update)
+                    return _scale(Rung.GROUND_PLANE, fit, sigma), told
                 jump = _held_back(update)
                 failures.append((Rung.GROUND_PLANE, jump))
             else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
-from depth_perception.core.estimate import Disparity, Rung, Scale
+from depth_perception.core.estimate import Disparity, Rung, Scale, ScaleReport
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.ground import ground_sigma
 from depth_perception.core.scale_types import joined_references, References
@@ -30,6 +31,7 @@ from depth_perception.parameters import (
 )
 import numpy as np
 
+_TOPICS, _MATCHES = 'the reference topics', 'checked matches of the pair'
 _INTRINSIC_KINDS = ('depth_focal', 'inv_depth_fov', 'points_affine_z')
 
 
@@ -85,6 +87,12 @@ class _Scaling:
         )
 
 
+def _told(raw: RawEstimate, *parts: tuple[str, References | None]) -> ScaleReport:
+    """Return the report of the scale with what its references were."""
+    names = [name for name, found in parts if found is not None and len(found)]
+    return replace(raw.report, measured_by=' and '.join(names))
+
+
 def _on_the_floor(
     decoded: Decoded, frame: MonoFrame | StereoFrame, settings: EstimatorSettings
 ) -> tuple[Scale, SigmaMap]:
@@ -132,7 +140,9 @@ class MonoEstimator(DepthEstimator[MonoEstimatorSettings]):
         frame: MonoFrame | StereoFrame,
         settings: MonoEstimatorSettings,
     ) -> RawEstimate:
-        return self._scaling.raw(decoded, frame, settings, references_to_fit(frame, settings))
+        given = references_to_fit(frame, settings)
+        raw = self._scaling.raw(decoded, frame, settings, given)
+        return raw if given is None else replace(raw, report=_told(raw, (_TOPICS, given)))
 
 
 @final
@@ -190,10 +200,8 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
         settings: StereoEstimatorSettings,
     ) -> RawEstimate:
         assert isinstance(frame, StereoFrame)  # _prepare saw to it
-        references = joined_references(
-            references_to_fit(frame, settings), self._matches(frame, settings)
-        )
-        raw = self._scaling.raw(decoded, frame, settings, references)
+        given, matched = references_to_fit(frame, settings), self._matches(frame, settings)
+        raw = self._scaling.raw(decoded, frame, settings, joined_references(given, matched))
         disparity = raw.rho * np.float32(frame.rig.focal_baseline) - np.float32(frame.rig.doffs_px)
         low, high = (
             frame.rig.focal_baseline / depth_m - frame.rig.doffs_px
@@ -205,7 +213,7 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
             raw.scale,
             raw.far,
             Disparity(disparity, frame.rig, low, high),
-            report=raw.report,
+            report=_told(raw, (_TOPICS, given), (_MATCHES, matched)),
             score=raw.score,
             shared_sigma_rho=raw.shared_sigma_rho,
         )

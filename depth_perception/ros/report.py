@@ -75,6 +75,7 @@ def figures_of_scale(estimate: DepthEstimate) -> dict[str, Any]:
         'scale covariance ss/st/tt': f'{ss:.4g} / {st:.4g} / {tt:.4g}',
         'scale references': scale.references,
         'scale references that agree': report.inliers,
+        'scale references from': report.measured_by or 'nothing',
     }
     for rung, reason in report.failures:
         figures[f'scale not from {rung.value}'] = reason

@@ -188,3 +188,32 @@ def test_scale_only_networks_keep_a_shift_of_zero():
     assert (step.scale.s, step.scale.t) == (pytest.approx(2.0, rel=0.005), 0.0)
     assert step.scale.covariance[1] == (0.0, 0.0)
     assert ladder.step(FRAME_NS, output).scale.rung is Rung.FILTERED
+
+
+def sure(factor, rung_sigma=1e-4):
+    """Return references so good and many that a change of a few percent is many sigma."""
+    generator = np.random.default_rng(3)
+    v, u = generator.integers(0, 120, 600), generator.integers(0, 160, 600)
+    rho = factor * RHO[v, u] * generator.normal(1.0, rung_sigma, 600)
+    return References(u, v, rho, rung_sigma * rho)
+
+
+def test_small_change_is_no_jump_however_sure_both_are():
+    run = Run(filter=FilterRules(scale_rate=1e-3, shift_rate=1e-3))
+    run(sure(1.0))
+    for factor in (1.04, 1.0):
+        step = run(sure(factor))
+        assert (step.jump, step.scale.rung) == ('', Rung.REFERENCES)
+        assert typical(step) == pytest.approx(factor, abs=0.005)
+    step = run(sure(1.3))
+    assert 'held back' in step.jump
+    assert typical(step) == pytest.approx(1.0, abs=0.01)
+
+
+def test_small_change_of_the_floor_is_no_jump_either():
+    run = Run()
+    run(None, ground(1.0))
+    step = run(None, ground(1.04))
+    assert (step.jump, step.scale.rung) == ('', Rung.GROUND_PLANE)
+    assert typical(step) == pytest.approx(1.04, abs=1e-6)
+    assert 'held back' in run(None, ground(1.3)).jump

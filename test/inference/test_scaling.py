@@ -239,6 +239,7 @@ def test_pair_scales_a_network_on_its_left_image(scene, card):
         estimator.backend._infer = lambda _: {'depth': output[None, None]}
         estimate = estimator.estimate(frame)
     assert estimate.scale.rung is Rung.REFERENCES
+    assert estimate.report.measured_by == 'checked matches of the pair'
     assert estimate.scale.references == 600  # of 2000 matches, what a fit looks at
     assert abs_rel(estimate, scene.truth) < 0.01
     assert estimate.valid.mean() > 0.95

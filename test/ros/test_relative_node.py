@@ -88,6 +88,7 @@ def test_metres_come_from_the_points_and_are_carried_on(robot):
     assert float(values['scale s']) == pytest.approx(2.0, rel=0.03)
     assert float(values['scale t']) == pytest.approx(-0.1, abs=0.02)
     assert int(values['scale references that agree']) > 200
+    assert values['scale references from'] == 'the reference topics'
     robot.stamp_ns += 400_000_000  # the points are too old now
     assert robot.frame() == pytest.approx(1.0, abs=0.01)
     robot.system.peer.until(
