@@ -248,6 +248,7 @@ def test_ctrl_c_leaves_nothing_behind(scored, places, tmp_path, monkeypatch, cap
         return work(*arguments)
 
     monkeypatch.setattr(target, name, pressed)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # rclpy takes it where it ran before
     out = tmp_path / 'a.sigma.yaml'
     out.write_text('as it was')
     assert calibrated(scored, places, out) == 130
