@@ -8,12 +8,11 @@ OMP_NUM_THREADS=1 python benchmark/bench_scores.py [--json FILE]
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 import itertools
 import json
 from pathlib import Path
-import time
 
+from bench_scale import timed
 import cv2
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.estimate import Rung, Scale
@@ -21,6 +20,7 @@ from depth_perception.core.frame import MonoFrame, Picture, Surroundings
 from depth_perception.core.scale_types import References
 from depth_perception.core.score_fields import edge_sigma, range_sigma, residual_field
 from depth_perception.core.score_temporal import TemporalScore
+from depth_perception.errors import InferenceError
 from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import load_card
 from depth_perception.inference.decode import Decoded
@@ -43,7 +43,7 @@ class NoNetwork(Backend):
     inputs = outputs = ()
 
     def _infer(self, feeds: object) -> dict[str, NDArray[np.float32]]:
-        raise NotImplementedError
+        raise InferenceError(f'no network is run here, yet it was fed {feeds!r}')
 
     def close(self) -> None:
         """Do nothing."""
@@ -57,17 +57,6 @@ def scene() -> tuple[NDArray[np.float32], References]:
     u, v = random.integers(0, WIDTH, COUNT), random.integers(0, HEIGHT, COUNT)
     known = rho[v, u] * random.normal(1.0, 0.1, COUNT)
     return rho.astype(np.float32), References(u, v, known, 0.01 * known)
-
-
-def timed(work: Callable[[], object]) -> dict[str, float]:
-    """Return median and 95th percentile of a call [ms]."""
-    work()
-    durations = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        durations.append(1e3 * (time.perf_counter() - start))
-    return {'p50_ms': float(np.median(durations)), 'p95_ms': float(np.percentile(durations, 95))}
 
 
 def measure() -> dict[str, dict[str, float]]:
