@@ -21,6 +21,7 @@ import numpy as np
 
 LOW, HIGH = 0.5, 4.0
 _CUT = 3.0  # robust standard deviations beyond which an error counts as one of that size
+_MOST_NEES = (2.0 * HIGH) ** 2  # of one frame: a bad one must not rule the mean for long
 _CUT_SHARE = 0.9950  # mean of min(z, 3)^2 of a Gaussian z
 _MEDIAN_QUOTIENT = 0.6745  # median of |z| of a Gaussian
 
@@ -69,7 +70,8 @@ class NeesMonitor:
     """Keeps the temperature of sigma over frames: an exponentially weighted mean of the NEES.
 
     The first frames are averaged evenly together with one frame of NEES 1, until there are
-    `memory_frames`; from then on each new frame has the weight 1 / memory_frames.
+    `memory_frames`; from then on each new frame has the weight 1 / memory_frames. A frame
+    counts 64 at most.
 
     Args:
         memory_frames: Frames over which the mean reaches back, at least 1.
@@ -107,7 +109,11 @@ class NeesMonitor:
         if np.count_nonzero(usable) < self._least:
             return self.state
         reference = np.broadcast_to(reference_sigma, usable.shape)[usable]
-        found = nees_of(np.asarray(error)[usable], np.asarray(sigma)[usable], reference)
+        with np.errstate(over='ignore'):
+            found = nees_of(np.asarray(error)[usable], np.asarray(sigma)[usable], reference)
+        if math.isnan(found):
+            return self.state
+        found = min(found, _MOST_NEES)
         frames = self.state.frames + 1
         weight = 1.0 / min(frames + 1, self._memory)
         nees = self.state.nees + weight * (found - self.state.nees)

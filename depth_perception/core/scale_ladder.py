@@ -42,6 +42,8 @@ import numpy as np
 _PRIOR_SIGMA = 0.3  # a stored scale is never better than this
 _PLUGIN_SIGMA = 0.15  # nor is one guessed from a caption (RSA on NYU: AbsRel 0.148)
 _HARMLESS = 0.05  # relative change of inverse depth that is no jump, however sure both fits are
+_LATE_NS = 1_000_000_000  # a frame that is late by less is no new start
+_MEASURED = frozenset([Rung.REFERENCES, Rung.FILTERED, Rung.GROUND_PLANE])
 _SCENE_MEMORY_S = 0.5  # for so long the scene is taken to be nearly the same
 
 
@@ -95,6 +97,7 @@ class ScaleLadder:
         self._stamp_ns: int | None = None
         self._range = (-math.inf, math.inf)
         self._scene: Values | None = None  # inverse depths of the last frame
+        self._rung: Rung | None = None  # of the last frame
 
     def reset(self) -> None:
         """Forget the past, as after a change of camera or network."""
@@ -113,18 +116,18 @@ class ScaleLadder:
         """Return the scale of a frame.
 
         Args:
-            stamp_ns: Capture time [ns]. Going back in time, as a bag that starts over does,
-                forgets the past.
+            stamp_ns: Capture time [ns]. Going back by more than 1 s, as a bag that starts over
+                does, forgets the past.
             output: (H, W) output in the domain of inverse depth; NaN unknown.
             references: Measured points of this image, if there are any.
             ground: Gives the fit to the ground plane; called only when it is needed.
             plugin: Gives the scale of a plug-in; called only when it is needed.
         """
-        elapsed_s = self._elapsed(stamp_ns)
         spread = output_spread(output)
-        if spread is None:
+        if spread is None:  # the time it took counts for the next frame
             nothing = Rejected(Rejection.NO_OUTPUT, 'the network gave no finite value')
             return LadderStep(None, ((Rung.REFERENCES, nothing.text),), '', nothing)
+        elapsed_s = self._elapsed(stamp_ns)
         o = spread[0]
         self._filter.predict(elapsed_s, o)
         fit = self._fit(output, references, spread)
@@ -139,18 +142,35 @@ class ScaleLadder:
             scale = self._stored(Rung.PLUGIN, plugin(), _PLUGIN_SIGMA, o, failures)
         if scale is None:
             scale = self._stored(Rung.PRIOR, self._prior(), _PRIOR_SIGMA, o, failures)
+        jump = jump or self._stepped(scale, spread, elapsed_s)
         self._scene = _scene(scale, spread) if scale else None
+        self._rung = scale.rung if scale else None
         return LadderStep(scale, tuple(failures), jump, fit, self._range)
 
     def _elapsed(self, stamp_ns: int) -> float:
         before, self._stamp_ns = self._stamp_ns, stamp_ns
         if before is None:
             return 0.0
-        if stamp_ns < before:
+        if stamp_ns < before - _LATE_NS:
             self._filter.reset()
             self._scene = None
-            return 0.0
-        return (stamp_ns - before) * 1e-9
+        elif stamp_ns < before:
+            self._stamp_ns = before
+        return max(stamp_ns - before, 0) * 1e-9
+
+    def _stepped(self, scale: Scale | None, spread: tuple[float, float], elapsed_s: float) -> str:
+        """Tell that a measured scale is another one than that of the last frame.
+
+        Where the carried scale was given up there is no filter that could hold the next one back.
+        """
+        if self._scene is None or scale is None or elapsed_s > _SCENE_MEMORY_S:
+            return ''
+        if scale.rung is self._rung or not {scale.rung, self._rung} <= _MEASURED:
+            return ''
+        change = float(_scene(scale, spread)[1] / self._scene[1]) - 1.0
+        if abs(change) <= self._rules.filter.most_jump:
+            return ''
+        return f'the scale changed by {change:+.0%} as its source did'
 
     def _fit(
         self, output: AnyArray, references: References | None, spread: tuple[float, float]

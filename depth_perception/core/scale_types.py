@@ -17,6 +17,7 @@ Values: TypeAlias = NDArray[np.float64]
 Square: TypeAlias = NDArray[np.floating[Any]]
 """(2, 2) covariance."""
 
+_MOST_RHO = 1e6  # [1/m]; more is no measurement, and its square may be no number
 _SPREAD_SAMPLES = 3000  # pixels that describe the spread of an image well enough
 
 
@@ -157,7 +158,7 @@ def sample_output(
     """Read the output at the references (nearest pixel), and its spread.
 
     References outside the image, and those without a finite output, a finite positive `rho` or a
-    finite `sigma_rho` >= 0, are left out.
+    finite `sigma_rho` >= 0 (both up to 1e6), are left out.
 
     Args:
         output: (H, W) floating; NaN unknown.
@@ -175,7 +176,7 @@ def sample_output(
         usable = (references.u > -0.5) & (references.u < width - 0.5)
         usable &= (references.v > -0.5) & (references.v < height - 0.5)
         usable &= (references.rho > 0.0) & (references.sigma_rho >= 0.0)
-        usable &= np.isfinite(references.rho) & np.isfinite(references.sigma_rho)
+        usable &= (references.rho <= _MOST_RHO) & (references.sigma_rho <= _MOST_RHO)
     u, v = references.u[usable], references.v[usable]
     column, row = np.rint(u).astype(np.intp), np.rint(v).astype(np.intp)
     o = output[row, column].astype(np.float64)

@@ -252,7 +252,7 @@ class MetricScaler:
     ) -> None:
         """Start the ladder anew where its rules have changed."""
         stored = settings.scale__prior_s, settings.scale__prior_t, settings.scale__prior_sigma
-        key = (affine, Rung.PRIOR in rungs, *stored)
+        key = (affine, rungs, *stored)
         if key == self._key:
             return
         rules = LadderRules(

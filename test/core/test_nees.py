@@ -110,3 +110,24 @@ def test_temperature_stays_within_its_limits(ratios):
 def test_memory_below_one_frame_is_refused():
     with pytest.raises(SettingsError, match='memory_frames'):
         NeesMonitor(memory_frames=0)
+
+
+@pytest.mark.parametrize('size', [100.0, 1e200])
+def test_one_bad_frame_is_forgotten_within_two_memories(size):
+    monitor = NeesMonitor()
+    for seed in range(60):
+        monitor.update(*drawn(1.0, 1.0, 100, seed))
+    bad = monitor.update(*drawn(size, 1.0, 100))
+    assert not bad.alarm
+    assert bad.temperature < 2.0
+    for seed in range(60):
+        state = monitor.update(*drawn(1.0, 1.0, 100, seed))
+    assert state.temperature < 1.2
+
+
+def test_lasting_error_still_raises_the_alarm():
+    monitor = NeesMonitor()
+    for seed in range(60):
+        state = monitor.update(*drawn(100.0, 1.0, 100, seed))
+    assert state.alarm
+    assert state.temperature == 4.0

@@ -217,3 +217,41 @@ def test_small_change_of_the_floor_is_no_jump_either():
     assert (step.jump, step.scale.rung) == ('', Rung.GROUND_PLANE)
     assert typical(step) == pytest.approx(1.04, abs=1e-6)
     assert 'held back' in run(None, ground(1.3)).jump
+
+
+def test_frames_without_an_output_let_the_doubt_grow():
+    run = Run()
+    run(references())
+    for _ in range(600):
+        run.frame += 1
+        run.ladder.step(run.frame * FRAME_NS, np.full_like(OUTPUT, np.nan))
+    assert run().scale is None
+
+
+def test_frame_that_is_a_little_late_does_not_open_the_gate():
+    run = Run()
+    for seed in range(5):
+        run(references(seed=seed))
+    late = run.ladder.step(run.frame * FRAME_NS - 1_000_000, OUTPUT, references(1.3))
+    assert late.scale.rung is Rung.FILTERED
+    assert 'held back' in late.jump
+    assert run(references()).jump == ''
+
+
+def test_other_source_after_the_carried_scale_was_given_up_is_told():
+    run = Run()
+    run(references())
+    steps = [run(None, ground(1.4)) for _ in range(100)]
+    first = next(step for step in steps if step.scale.rung is Rung.GROUND_PLANE)
+    assert 'changed by +4' in first.jump
+    assert sum(bool(step.jump) for step in steps) == 1
+
+
+@pytest.mark.parametrize('size', [1e7, 1e38, 1e200])
+@pytest.mark.parametrize('name', ['rho', 'sigma_rho'])
+def test_references_beyond_all_measure_are_left_out(size, name):
+    given = references(count=400)
+    getattr(given, name)[::2] = size
+    assert typical(Run()(given)) == pytest.approx(1.0, abs=0.01)
+    getattr(given, name)[:] = size
+    assert Run()(given).scale is None

@@ -7,7 +7,7 @@ from depth_perception.core.scale_sigma import (
     metric_inverse_depth,
     scaled_output,
 )
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, HealthCheck, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def half_width(values):
     return 0.5 * (high - low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.floats(0.02, 1.5),
     st.floats(-0.5, 0.5),

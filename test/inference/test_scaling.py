@@ -4,6 +4,7 @@ The network of these tests reads its answer from the picture: the red and the gr
 the two bytes of a number, so that any output can be given to it with 16 bits.
 """
 
+from dataclasses import replace
 import math
 
 from depth_perception.core.estimate import Rung
@@ -226,6 +227,17 @@ def test_jump_of_one_frame_is_held_back_and_told(scene, card):
     assert ratios[10] == pytest.approx(1.3, abs=0.01)
     assert any('followed' in jump for jump in jumps[7:11])
     assert jumps[4] == ''
+
+
+def test_scale_of_a_rung_that_is_no_longer_wanted_is_not_carried_on(scene, card):
+    output = inverse_output(scene.truth)
+    settings = MonoEstimatorSettings(model=card(), scale__method='references')
+    with open_estimator(settings) as estimator:
+        given = measured(scene.truth)
+        assert estimator.estimate(frame_of(scene, output, 1, references=given)).valid.any()
+        estimator.settings = replace(settings, scale__method='ground')
+        with pytest.raises(NotMetricError):
+            estimator.estimate(frame_of(scene, output, 2))
 
 
 def test_pair_scales_a_network_on_its_left_image(scene, card):
