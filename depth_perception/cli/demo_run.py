@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from depth_perception.evaluation.scenes import GroundPose
 
 DISCOVERY_S = 25.0  # for nodes to load and all ends to find each other, on a busy machine
 LAST_FRAMES_S = 1.5
+_POLL_S = 0.1
+RECORDING = 'listening to every topic asked for'  # what the recorder says when it is ready
 OUTPUTS = ('depth/image_rect', 'depth/camera_info', 'uncertainty/image')
 # A busy machine may be slow at first; the page shows the latencies, so nothing is hidden.
 COMMON_PARAMETERS = {'max_input_age_s': 3.0}
@@ -55,28 +58,31 @@ class Plan:
         return self.scratch / 'clouds'
 
 
+def _topics(plan: Plan, name: str) -> dict[str, str]:
+    """Return the inputs of a node, and the topics of the recording that they are."""
+    streams = plan.streams
+    if name == 'mono':
+        return {'image': streams.left, 'camera_info': streams.left_info}
+    return {
+        'left/image_rect': streams.left,
+        'left/camera_info': streams.left_info,
+        'right/image_rect': streams.right,
+        'right/camera_info': streams.right_info,
+    }
+
+
 def node_arguments(plan: Plan, name: str) -> list[str]:
     """Return the arguments of a node: parameters, and where its inputs come from."""
-    streams = plan.streams
-    if name == 'stereo':
-        topics = {
-            'left/image_rect': streams.left,
-            'left/camera_info': streams.left_info,
-            'right/image_rect': streams.right,
-            'right/camera_info': streams.right_info,
-        }
-        parameters: dict[str, object] = {**COMMON_PARAMETERS}
-    else:
+    parameters: dict[str, object] = {**COMMON_PARAMETERS}
+    if name == 'mono':
         assert plan.ground is not None
-        topics = {'image': streams.left, 'camera_info': streams.left_info}
-        parameters = {
-            **COMMON_PARAMETERS,
+        parameters |= {
             'ground.camera_height_m': plan.ground.height_m,
             'ground.pitch_deg': plan.ground.pitch_deg,
             'ground.roll_deg': plan.ground.roll_deg,
         }
     words = ['--ros-args', '-r', f'__ns:=/{name}']
-    for topic, source in topics.items():
+    for topic, source in _topics(plan, name).items():
         words += ['-r', f'{topic}:={source}']
     for parameter, value in parameters.items():
         words += ['-p', f'{parameter}:={value}']
@@ -120,7 +126,8 @@ def play(plan: Plan, tell: Callable[[str], None]) -> dict[str, str]:
             ],
             'cloud_recorder',
         )
-        player = start('bag_player', _player_arguments(plan), 'player')
+        _await_subscriptions(recorder, [*nodes, recorder])
+        player = start('bag_player', player_arguments(plan), 'player')
         tell(f'{" and ".join(plan.nodes)} node, recorder and player are running')
         _watch(player, [*nodes, recorder], plan, tell)
         time.sleep(LAST_FRAMES_S)
@@ -130,11 +137,27 @@ def play(plan: Plan, tell: Callable[[str], None]) -> dict[str, str]:
     return _facts(environment)
 
 
-def _player_arguments(plan: Plan) -> list[str]:
+def _await_subscriptions(recorder: Program, programs: list[Program]) -> None:
+    """Wait until the recorder listens to all that the nodes publish; go on without, if need be.
+
+    Raises:
+        DepthPerceptionError: If one of the programs fails.
+    """
+    end = time.monotonic() + DISCOVERY_S
+    while RECORDING not in recorder.log() and time.monotonic() < end:
+        for program in programs:
+            program.check()
+        time.sleep(_POLL_S)
+
+
+def player_arguments(plan: Plan) -> list[str]:
+    """Return the arguments of the player, who waits for every node on every topic."""
+    listening = Counter(source for name in plan.nodes for source in _topics(plan, name).values())
     return [
         str(plan.bag),
         *('--stamp', 'now'),
         *('--wait-for-subscribers', str(DISCOVERY_S)),
+        *('--subscribers', *(f'{topic}={count}' for topic, count in listening.items())),
         *('--duration', str(plan.seconds)),
         *('--topics', *plan.streams.inputs),
     ]

@@ -165,11 +165,12 @@ class Player:
             )
 
     def wait_for_subscribers(self, limit_s: float) -> list[str]:
-        """Wait until every topic has a subscriber, and no more have come for a while.
+        """Wait until every topic has the subscribers it needs, and no more come for a while.
 
         Returns:
-            The topics that have none when the time is over.
+            The topics that have too few when the time is over.
         """
+        needed = dict(self._options.subscribers)
         end = time.monotonic() + limit_s
         known: dict[str, int] = {}
         changed = time.monotonic()
@@ -178,7 +179,7 @@ class Player:
             counts = {t: p.get_subscription_count() for t, p in self._publishers.items()}
             if counts != known:
                 known, changed = counts, now
-            waiting = [topic for topic, count in counts.items() if count == 0]
+            waiting = [topic for topic, count in counts.items() if count < needed.get(topic, 1)]
             settled = not waiting and now - changed >= min(_SETTLE_S, limit_s)
             if settled or now >= end or self.stop.is_set():
                 return waiting
@@ -235,6 +236,13 @@ def _positive(text: str) -> float:
     return value
 
 
+def _needed(text: str) -> tuple[str, int]:
+    topic, _, count = text.partition('=')
+    if not topic or not count.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text} is not TOPIC=NUMBER')
+    return topic, int(count)
+
+
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog='bag_player', description=(__doc__ or '').split('\n')[0])
@@ -257,6 +265,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         help='wait up to S seconds until every topic has a subscriber',
     )
     parser.add_argument(
+        '--subscribers',
+        type=_needed,
+        nargs='+',
+        default=[],
+        metavar='TOPIC=N',
+        help='subscribers to wait for, where it is not one; topics as they are in the bag',
+    )
+    parser.add_argument(
         '--stamp',
         choices=['recorded', 'now'],
         default='recorded',
@@ -275,7 +291,7 @@ def run(node: Any, options: argparse.Namespace) -> int:
         waiting = player.wait_for_subscribers(options.wait_for_subscribers)
         if waiting and options.wait_for_subscribers > 0.0:
             node.get_logger().warning(
-                f'nobody listens to {", ".join(waiting)}; playing all the same'
+                f'too few listen to {", ".join(waiting)}; playing all the same'
             )
         node.get_logger().info(f'playing {options.bag}')
         started = time.monotonic()

@@ -25,6 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 
 QUEUE = 100
 METADATA_VERSION: Literal[9] = 9  # of rosbag2: Jazzy and newer
+READY = 'listening to every topic asked for'  # `cli` waits for this line
 _DISCOVERY_S = 0.1
 
 
@@ -109,6 +110,8 @@ class Recorder:
             except RecordingError as error:
                 self.counts.pop(topic)
                 self._node.get_logger().error(str(error))
+        if not self._waiting:
+            self._node.get_logger().info(READY)
 
     def _subscribe(self, topic: str, kind: str, publishers: Sequence[Any]) -> None:
         cls = message_class(kind)

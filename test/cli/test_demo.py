@@ -8,7 +8,7 @@ import sys
 import zipfile
 
 from depth_perception.cli import demo, demo_data, processes
-from depth_perception.cli.demo_run import node_arguments, Plan
+from depth_perception.cli.demo_run import node_arguments, Plan, player_arguments
 from depth_perception.cli.main import main
 from depth_perception.cli.processes import middleware_environment, Program
 from depth_perception.errors import DepthPerceptionError, RecordingError
@@ -32,6 +32,9 @@ def test_node_arguments():
     assert '-r image:=/l/image -r camera_info:=/l/camera_info' in mono
     assert '-p ground.camera_height_m:=1.5' in mono
     assert '-p ground.roll_deg:=-2.0' in mono
+    assert '--subscribers /l/image=2 /l/camera_info=2 /r/image=1 /r/camera_info=1' in ' '.join(
+        player_arguments(plan)
+    )
     one = Plan(Path('bag'), Streams('/i', '/c'), None, 1.0, Path('scratch'))
     assert one.nodes == []
 

@@ -7,7 +7,15 @@ import subprocess
 import sys
 import time
 
-from depth_perception.ros.bag_player import main, message_class, Restamper, starts_with_header
+from depth_perception.cli import demo_run
+from depth_perception.ros import bag_recorder
+from depth_perception.ros.bag_player import (
+    arguments,
+    main,
+    message_class,
+    Restamper,
+    starts_with_header,
+)
 from depth_perception.ros.bag_recorder import BagFile
 import numpy as np
 import pytest
@@ -114,6 +122,36 @@ def test_offset_duration_and_topics(bag, tmp_path):
     assert [int(message.data[0]) for _, message in found['/a']] == [2, 3, 4]
 
 
+def test_a_late_listener_is_waited_for(bag, tmp_path):
+    early = start('bag_recorder', '/a', '-o', tmp_path / 'early', domain=66)
+    player = start(
+        *('bag_player', bag, '--wait-for-subscribers', 40, '--topics', '/a'),
+        *('--subscribers', '/a=2', '--rate', 5),
+        domain=66,
+    )
+    time.sleep(4.0)  # enough to find the first one and to begin
+    late = start('bag_recorder', '/a', '-o', tmp_path / 'late', domain=66)
+    try:
+        assert player.wait(LIMIT_S) == 0, player.stderr.read()
+        time.sleep(1.0)
+        for recorder in (early, late):
+            recorder.send_signal(signal.SIGINT)
+            assert recorder.wait(LIMIT_S) == 0, recorder.stderr.read()
+    finally:
+        for process in (player, early, late):
+            process.kill()
+            process.communicate()
+    for name in ('early', 'late'):
+        assert [int(m.data[0]) for _, m in read(tmp_path / name)['/a']] == list(range(FRAMES))
+
+
+@pytest.mark.parametrize('text', ['/a', '=2', '/a=two'])
+def test_subscribers_that_cannot_be_read(text, capsys):
+    with pytest.raises(SystemExit):
+        arguments(['bag', '--subscribers', text])
+    assert 'is not TOPIC=NUMBER' in capsys.readouterr().err
+
+
 def test_loop_plays_until_ctrl_c(bag):
     player = start('bag_player', bag, '--rate', 20, '--loop', domain=64)
     assert any('playing' in line for line in player.stderr)
@@ -123,6 +161,10 @@ def test_loop_plays_until_ctrl_c(bag):
     _, errors = player.communicate(timeout=10)
     assert player.returncode == 0
     assert 'Traceback' not in errors
+
+
+def test_the_demo_knows_what_the_recorder_says():
+    assert demo_run.RECORDING == bag_recorder.READY
 
 
 def test_recorder_ends_by_itself(tmp_path):
