@@ -128,10 +128,15 @@ class Worker:
         self._ledger.frames_out += 1
         self.rate.tick()
         queue_s = taken_s - messages.received_s
-        self.times.add(
-            {
+        stamped = {}
+        if abs(self.input_age_s) < _HOUR_S:  # else the stamps are of another clock: a bag's
+            stamped = {
                 'total': (self._now_ns() - messages.stamp_ns) / 1e6,
                 'arrive': (self.input_age_s - queue_s) * 1e3,
+            }
+        self.times.add(
+            {
+                **stamped,
                 'queue': queue_s * 1e3,
                 'decode image': (decoded_s - taken_s) * 1e3,
                 **estimate.timings_ms,

@@ -239,13 +239,16 @@ def test_future_stamps_are_served_with_a_warning(system, scene, capfd):
 
 
 def test_stamps_jumping_back_start_afresh(system, scene):
-    """A bag that loops: the same stamps come again."""
-    system.start(StereoDepthNode, **{**SMALL, 'max_input_age_s': 0.0})
+    """A bag that loops: the same stamps come again, of a clock that is not ours."""
+    node = system.start(StereoDepthNode, **{**SMALL, 'max_input_age_s': 0.0})
     heard = system.peer.listen('/depth/image_rect', Image)
     for seconds in (500, 501, 500):
         depth = system.depth_after(heard, scene.stereo(stamp_ns=seconds * 10**9))
         assert heard[-1].header.stamp.sec == seconds
         assert scene.error(depth) < 0.01
+    system.peer.until(node._worker.times.percentiles_ms, 'times')
+    assert {'service', 'queue'} < node._worker.times.percentiles_ms().keys()
+    assert not {'total', 'arrive'} & node._worker.times.percentiles_ms().keys()
 
 
 def test_a_gap_of_ten_seconds_does_not_matter(system, scene):
