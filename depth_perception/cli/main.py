@@ -12,6 +12,7 @@ from depth_perception.cli import (
     compare,
     convert,
     demo,
+    doctor,
     engines,
     evaluate,
     infer,
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         models,
         engines,
         inspect,
+        doctor,
         nav2_config,
         settings,
     )
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 1 if a gate failed, 2 if something given cannot be used (one line
-        on stderr says what and why), 130 after ctrl-C.
+        on stderr says what and why), 130 after ctrl-C; `doctor` has two more.
     """
     arguments = parser().parse_args(argv)
     try:

@@ -326,3 +326,14 @@ def other_peer():
     yield peer
     peer.close()
     context.try_shutdown()
+
+
+@pytest.fixture(scope='session')
+def new_system():
+    """Return what makes a system, for tests that share one."""
+    return System
+
+
+@pytest.fixture(scope='session')
+def domain_id():
+    return DOMAIN_ID

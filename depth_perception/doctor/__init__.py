@@ -1,0 +1,1 @@
+"""What is wrong with a live graph, and how to mend it: facts to findings, without ROS."""
