@@ -7,7 +7,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'depth_perception'
-DATA_FOLDERS = ('launch', 'config', 'models')
+DATA_FOLDERS = ('launch', 'config', 'models', 'web')
 NOT_DATA = {'__pycache__', '.pytest_cache'}
 
 

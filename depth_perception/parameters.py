@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from depth_perception.colour_parameters import ColourSettings
 from depth_perception.errors import SettingsError
 from depth_perception.nav_parameters import NavSettings
 from depth_perception.reference_parameters import ReferenceSettings
@@ -309,7 +310,7 @@ class MonoEstimatorSettings(EstimatorSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeSettings(ReferenceSettings, NavSettings):
+class NodeSettings(ReferenceSettings, NavSettings, ColourSettings):
     """What both nodes need besides their estimator."""
 
     autostart: bool = setting(

@@ -119,4 +119,5 @@ def generate_launch_description() -> LaunchDescription:
         for argument in node_arguments('stereo')
     ]
     topics = topic_arguments({**IMAGES['stereo'], **IMAGES['mono']})
-    return LaunchDescription([*own, *shared, *topics, OpaqueFunction(function=start), rviz()])
+    look = OpaqueFunction(function=lambda context: rviz('nav2', {}, context))
+    return LaunchDescription([*own, *shared, *topics, OpaqueFunction(function=start), look])

@@ -13,8 +13,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'depth_perception'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 SHARED = {
-    'errors', 'fastdds', 'nav_parameters', 'parameters', 'reference_parameters', 'resources',
-    'settings', 'tensorrt_parameters',
+    'colour_parameters', 'errors', 'fastdds', 'nav_parameters', 'parameters',
+    'reference_parameters', 'resources', 'settings', 'tensorrt_parameters',
 }  # fmt: skip
 ABOVE = {  # room -> the rooms it may import, besides itself and the shared modules
     'shared': set(),
@@ -22,9 +22,10 @@ ABOVE = {  # room -> the rooms it may import, besides itself and the shared modu
     'messages': {'core'},
     'inference': {'core'},
     'doctor': {'core', 'messages'},
-    'ros': {'core', 'messages', 'inference', 'doctor'},
+    'view': {'core', 'messages'},
+    'ros': {'core', 'messages', 'inference', 'doctor', 'view'},
     'evaluation': {'core', 'messages', 'inference'},
-    'cli': {'core', 'messages', 'inference', 'evaluation', 'doctor'},
+    'cli': {'core', 'messages', 'inference', 'evaluation', 'doctor', 'view'},
 }
 LIGHT = {'numpy', 'yaml'}  # may be imported when a module is loaded
 HEAVY = {
@@ -42,6 +43,7 @@ THIRD_PARTY = {  # room -> what it may import from outside, anywhere in a module
     'core': {'numpy'},
     'messages': {'numpy', 'cv2'},
     'doctor': {'numpy', 'cv2'},
+    'view': {'numpy', 'cv2'},
     'inference': LIGHT | HEAVY - FOR_EVALUATION,
     'ros': LIGHT | HEAVY - FOR_EVALUATION | ROS | {'rosbags'},
     'evaluation': LIGHT | HEAVY,
@@ -167,7 +169,7 @@ def import_without(blocked: set[str], modules: list[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    'room', ['shared', 'core', 'messages', 'inference', 'doctor', 'evaluation', 'cli']
+    'room', ['shared', 'core', 'messages', 'inference', 'doctor', 'view', 'evaluation', 'cli']
 )
 def test_rooms_import_with_numpy_and_yaml_alone(room):
     modules = [module_name(path) for path in MODULES if room_of(path) == room]

@@ -64,12 +64,6 @@ def test_shared_memory_segment_holds_a_cloud_of_a_720p_camera():
     assert int(shared.findtext(f'{XML}maxMessageSize')) > cloud_bytes
 
 
-def test_rviz_file_shows_topics_that_the_nodes_publish():
-    document = yaml.safe_load((CONFIG / 'rviz' / 'depth.rviz').read_text(encoding='utf-8'))
-    topics = {d['Topic']['Value'] for d in document['Visualization Manager']['Displays']}
-    assert topics == {'/points', '/depth/image_rect', '/uncertainty/image'}
-
-
 def calls() -> Iterator[tuple[str, ast.Call]]:
     """Yield every call that a node can reach, with the text of what is called."""
     offline = {'evaluation', 'cli'}

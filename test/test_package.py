@@ -105,7 +105,7 @@ def test_data_files_are_installed(tmp_path):
     share = tmp_path / 'share'
     assert (share / 'ament_index/resource_index/packages/depth_perception').is_file()
     assert (share / 'depth_perception/package.xml').is_file()
-    for folder in ('launch', 'config', 'models'):
+    for folder in ('launch', 'config', 'models', 'web'):
         sources = {p for p in (ROOT / folder).rglob('*') if '__pycache__' not in p.parts}
         wanted = {path.relative_to(ROOT) for path in sources if path.is_file()}
         there = {path for path in wanted if (share / 'depth_perception' / path).is_file()}

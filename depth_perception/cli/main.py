@@ -20,6 +20,7 @@ from depth_perception.cli import (
     models,
     nav2_config,
     settings,
+    view,
 )
 from depth_perception.errors import DepthPerceptionError
 
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         doctor,
         nav2_config,
         settings,
+        view,
     )
     for module in verb_modules:
         module.register(verbs)

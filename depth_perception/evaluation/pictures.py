@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from depth_perception.core.camera import PinholeCamera, points_from_depth
+from depth_perception.core.colours import (
+    colourise,
+    ColourScale,
+    depth_scale,
+    FAR_RGB,
+    NEAR_RGB,
+    sigma_scale,
+    UNKNOWN_RGB,
+)
 from depth_perception.core.types import AnyArray, DepthMap, Pixels
 from depth_perception.errors import BackendUnavailableError, RecordingError
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN_RGB = (24, 26, 30)
-FAR_RGB = (236, 238, 242)
-NEAR_RGB = (255, 0, 255)
+__all__ = [
+    'FAR_RGB',
+    'NEAR_RGB',
+    'UNKNOWN_RGB',
+    'ColourScale',
+    'colourise',
+    'depth_mm_from_depth',
+    'depth_scale',
+    'encoded',
+    'opencv',
+    'read_picture',
+    'render_cloud',
+    'sigma_scale',
+    'with_colour_bar',
+    'write_image',
+]
 
 
 def opencv() -> Any:
@@ -32,82 +52,6 @@ def opencv() -> Any:
             'python3-opencv'
         ) from None
     return cv2
-
-
-@dataclass(frozen=True)
-class ColourScale:
-    """A range of values shown in the colours of a map.
-
-    Attributes:
-        low: Value of the first colour.
-        high: Value of the last colour.
-        unit: Unit of the values.
-        palette: 'turbo' for depth (near is red), 'viridis' for sigma.
-        inverse: Whether colours are even in 1 / value, as suits depth.
-    """
-
-    low: float
-    high: float
-    unit: str = 'm'
-    palette: str = 'turbo'
-    inverse: bool = False
-
-    def fraction(self, values: AnyArray) -> AnyArray:
-        """Return where values lie on the scale: 0 at `low`, 1 at `high`, NaN unknown."""
-        with np.errstate(divide='ignore', invalid='ignore'):
-            if self.inverse:
-                return (1.0 / self.low - 1.0 / values) / (1.0 / self.low - 1.0 / self.high)
-            return (values - self.low) / (self.high - self.low)
-
-    def value(self, fraction: float) -> float:
-        """Return the value at a place of the scale."""
-        if self.inverse:
-            return 1.0 / (1.0 / self.low + fraction * (1.0 / self.high - 1.0 / self.low))
-        return self.low + fraction * (self.high - self.low)
-
-    def colours(self, fraction: AnyArray) -> Pixels:
-        """Return uint8 RGB of places on the scale; not finite becomes the first colour."""
-        cv2 = opencv()
-        place = np.nan_to_num(np.clip(fraction, 0.0, 1.0), nan=0.0)
-        index = np.round(place * 255.0).astype(np.uint8)
-        if self.palette == 'turbo':
-            index = 255 - index  # near is red
-        table = cv2.COLORMAP_TURBO if self.palette == 'turbo' else cv2.COLORMAP_VIRIDIS
-        flat = cv2.applyColorMap(index.reshape(-1, 1), table)[:, 0, ::-1]
-        return np.ascontiguousarray(flat.reshape(*index.shape, 3))
-
-    def stops(self, count: int = 12) -> list[tuple[int, int, int]]:
-        """Return the colours of evenly spaced places of the scale."""
-        rows = self.colours(np.linspace(0.0, 1.0, count))
-        return [(int(r), int(g), int(b)) for r, g, b in rows]
-
-
-def depth_scale(depths: Sequence[DepthMap]) -> ColourScale:
-    """Return a scale for the given depths [m] together, without their outliers."""
-    values = np.concatenate([depth[np.isfinite(depth)] for depth in depths])
-    if values.size == 0:
-        return ColourScale(0.5, 10.0, inverse=True)
-    low, high = np.percentile(values, (1.0, 98.0))
-    return ColourScale(float(low), max(float(high), float(low) * 1.05), inverse=True)
-
-
-def sigma_scale(sigma: AnyArray) -> ColourScale:
-    """Return a scale for sigma [m], from 0, without the outliers."""
-    values = sigma[np.isfinite(sigma)]
-    high = float(np.percentile(values, 95.0)) if values.size else 1.0
-    return ColourScale(0.0, max(high, 1e-4), palette='viridis')
-
-
-def colourise(values: AnyArray, scale: ColourScale) -> Pixels:
-    """Return (H, W, 3) uint8 RGB of (H, W) values.
-
-    NaN is dark (unknown), +Inf is pale (beyond the range), -Inf is magenta (too near).
-    """
-    rgb = scale.colours(scale.fraction(values))
-    rgb[np.isnan(values)] = UNKNOWN_RGB
-    rgb[np.isposinf(values)] = FAR_RGB
-    rgb[np.isneginf(values)] = NEAR_RGB
-    return rgb
 
 
 def with_colour_bar(rgb: Pixels, scale: ColourScale, title: str) -> Pixels:

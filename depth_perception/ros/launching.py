@@ -28,7 +28,16 @@ PARAMETERS: dict[str, tuple[str, type]] = {
     'camera_pitch_deg': ('ground.pitch_deg', float),
     'ground_frame': ('ground.frame', str),
 }
-RVIZ_TOPICS = ('depth/image_rect', 'uncertainty/image', 'points')
+RVIZ_TOPICS = (
+    'depth/image_rect',
+    'depth/color',
+    'uncertainty/image',
+    'uncertainty/color',
+    'labels/image',
+    'points',
+    'points_nav',
+    'points_clear',
+)
 
 
 def node_arguments(task: str) -> list[DeclareLaunchArgument]:
@@ -80,7 +89,11 @@ def node_arguments(task: str) -> list[DeclareLaunchArgument]:
             'manager.',
         ),
         'use_respawn': ('false', f'Start the node again {RESPAWN_DELAY_S:g} s after it died.'),
-        'use_rviz': ('false', 'Open RViz with the depth image, its sigma and the cloud.'),
+        'use_rviz': ('false', 'Open RViz with the image, depth, sigma and the points.'),
+        'rviz_frame': (
+            '',
+            'Fixed frame of RViz, e.g. the frame_id of the images. Empty: that of its file.',
+        ),
     }
     return [
         DeclareLaunchArgument(name, default_value=default, description=text)
@@ -166,20 +179,37 @@ def depth_node(
     ]
 
 
-def rviz() -> Node:
-    """Return RViz, started on demand; the absolute topics of its file follow the namespace."""
-    return Node(
-        package='rviz2',
-        executable='rviz2',
-        namespace=LaunchConfiguration('namespace'),
-        arguments=['-d', str(resource_path('config', 'rviz', 'depth.rviz'))],
-        remappings=[(f'/{topic}', topic) for topic in RVIZ_TOPICS],
-        parameters=[
-            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}
-        ],
-        condition=IfCondition(LaunchConfiguration('use_rviz')),
-        output='log',
-    )
+def rviz(name: str, images: Mapping[str, str], context: LaunchContext) -> list[Node]:
+    """Return RViz, started on demand; the absolute topics of its file follow the namespace.
+
+    Args:
+        name: File of config/rviz, without its suffix.
+        images: Launch argument that names the source of an image -> topic in the file.
+        context: Holds the values of the launch arguments.
+    """
+    frame = LaunchConfiguration('rviz_frame').perform(context)
+    inputs = [(f'/{topic}', LaunchConfiguration(argument)) for argument, topic in images.items()]
+    return [
+        Node(
+            package='rviz2',
+            executable='rviz2',
+            namespace=LaunchConfiguration('namespace'),
+            arguments=[
+                *('-d', str(resource_path('config', 'rviz', f'{name}.rviz'))),
+                *(('-f', frame) if frame else ()),
+            ],
+            remappings=[*((f'/{topic}', topic) for topic in RVIZ_TOPICS), *inputs],
+            parameters=[
+                {
+                    'use_sim_time': ParameterValue(
+                        LaunchConfiguration('use_sim_time'), value_type=bool
+                    )
+                }
+            ],
+            condition=IfCondition(LaunchConfiguration('use_rviz')),
+            output='log',
+        )
+    ]
 
 
 def depth_launch_description(task: str, images: Mapping[str, str]) -> LaunchDescription:
@@ -190,4 +220,5 @@ def depth_launch_description(task: str, images: Mapping[str, str]) -> LaunchDesc
         images: Launch argument that names the source of an image -> input topic of the node.
     """
     start = OpaqueFunction(function=lambda context: depth_node(task, images, context))
-    return LaunchDescription([*node_arguments(task), *topic_arguments(images), start, rviz()])
+    look = OpaqueFunction(function=lambda context: rviz(task, images, context))
+    return LaunchDescription([*node_arguments(task), *topic_arguments(images), start, look])

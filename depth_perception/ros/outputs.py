@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import time
 from typing import Any, final
 
 from depth_perception.core.cloud import SigmaGate
+from depth_perception.core.colours import colourise, steady_depth_scale, steady_sigma_scale
 from depth_perception.core.confidence import probability_within
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import MonoFrame, Picture, StereoFrame
+from depth_perception.core.legend import with_legend
 from depth_perception.core.nav_points import NavCloud
 from depth_perception.core.nav_rules import NavRules
 from depth_perception.core.nav_view import grid_camera
@@ -109,6 +111,47 @@ class ImageOutput(Output):
     def message(self, result: Result) -> Image:
         """Return the image."""
         return self._writer.write(self._values(result.estimate), result.header)
+
+
+@final
+class DepthColourOutput(Output):
+    """Depth in colours, for people."""
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        super().__init__(node, name, Image)
+        self._scale = steady_depth_scale()
+        self._writer = ImageWriter('rgb8')
+
+    def message(self, result: Result) -> Image:
+        """Return the image."""
+        settings, depth = result.settings, result.estimate.depth
+        near_m, far_m = settings.color__depth_near_m, settings.color__depth_far_m
+        scale = self._scale.scale_for(depth, near_m, far_m)
+        scale = replace(scale, palette=settings.color__depth_palette)
+        rgb = colourise(depth, scale)
+        if settings.color__legend:
+            rgb = with_legend(rgb, scale, 'depth [m]')
+        return self._writer.write(rgb, result.header)
+
+
+@final
+class SigmaColourOutput(Output):
+    """Sigma in colours, for people."""
+
+    def __init__(self, node: LifecycleNode, name: str) -> None:
+        super().__init__(node, name, Image)
+        self._scale = steady_sigma_scale()
+        self._writer = ImageWriter('rgb8')
+
+    def message(self, result: Result) -> Image:
+        """Return the image."""
+        settings, sigma = result.settings, result.estimate.sigma
+        scale = self._scale.scale_for(sigma, 0.0, settings.color__sigma_max_m)
+        scale = replace(scale, palette=settings.color__sigma_palette)
+        rgb = colourise(sigma, scale)
+        if settings.color__legend:
+            rgb = with_legend(rgb, scale, 'sigma [m]')
+        return self._writer.write(rgb, result.header)
 
 
 @final
@@ -227,6 +270,8 @@ _SIBLINGS = {
     'depth/image_rect/compressedDepth': 'depth/camera_info',
     'uncertainty/image': 'uncertainty/camera_info',
     'confidence/image': 'confidence/camera_info',
+    'depth/color': 'depth/camera_info',
+    'uncertainty/color': 'uncertainty/camera_info',
     'labels/image': 'labels/camera_info',
 }
 
@@ -238,6 +283,8 @@ def _outputs_of(node: LifecycleNode, *, stereo: bool) -> Iterator[Output]:
     yield CompressedDepthOutput(node, 'depth/image_rect/compressedDepth')
     yield ImageOutput(node, 'uncertainty/image', lambda e: e.sigma)
     yield ImageOutput(node, 'confidence/image', confidence_of)
+    yield DepthColourOutput(node, 'depth/color')
+    yield SigmaColourOutput(node, 'uncertainty/color')
     yield CloudOutput(node, 'points')
     clouds = NavClouds()
     yield NavOutput(node, 'points_nav', clouds.points)

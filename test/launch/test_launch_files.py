@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import re
 from typing import Any
@@ -13,7 +14,7 @@ FILES = sorted(LAUNCH.glob('*.launch.py'))
 EXPECTED = {
     'namespace', 'params_file', 'model', 'input_rectified', 'use_sim_time', 'log_level',
     'autostart', 'use_respawn', 'use_rviz', 'reference_points', 'reference_depth', 'scale_method',
-    'calibration_file', 'camera_height_m', 'camera_pitch_deg', 'ground_frame',
+    'calibration_file', 'camera_height_m', 'camera_pitch_deg', 'ground_frame', 'rviz_frame',
 }  # fmt: skip
 
 
@@ -144,6 +145,28 @@ def test_what_the_user_does_not_say_is_left_to_node_and_parameter_file():
     assert '-r image:=image' in said
     assert 'camera_info:=' not in said
     assert said.count('model:') == 1  # the one of config/mono.yaml
+
+
+@pytest.fixture
+def rviz(tmp_path, monkeypatch):
+    """Put a package called rviz2 into the ament index, whether there is a real one or not."""
+    for path in ('share/ament_index/resource_index/packages/rviz2', 'lib/rviz2/rviz2'):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch(mode=0o755)
+    prefixes = f'{tmp_path}{os.pathsep}{os.environ.get("AMENT_PREFIX_PATH", "")}'
+    monkeypatch.setenv('AMENT_PREFIX_PATH', prefixes)
+
+
+@pytest.mark.apt
+@pytest.mark.parametrize('task', ['stereo', 'mono'])
+def test_rviz_gets_file_frame_and_the_topics_of_the_namespace(task, rviz):
+    topic = 'left/image_rect' if task == 'stereo' else 'image'
+    argument = {topic.replace('/image_rect', '_image'): '/zed/left'}
+    said = command_of(task, use_rviz='true', rviz_frame='zed_optical', namespace='rig', **argument)
+    assert f'config/rviz/{task}.rviz -f zed_optical' in said
+    assert '-r /points:=points' in said
+    assert f'-r /{topic}:=/zed/left' in said
+    assert 'rviz2' not in command_of(task)
 
 
 @pytest.mark.apt

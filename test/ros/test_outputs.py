@@ -1,6 +1,7 @@
 """What goes into the messages: confidence by the tail of the calibration, clouds by sigma."""
 
 from depth_perception.core.camera import PinholeCamera
+from depth_perception.core.colours import colourise, ColourScale
 from depth_perception.core.estimate import DepthEstimate, Rung, Scale
 from depth_perception.ros.outputs import confidence_of
 from depth_perception.ros.stereo_depth_node import StereoDepthNode
@@ -44,6 +45,37 @@ def test_cloud_is_gated_by_sigma_live_and_the_depth_image_is_not(system, scene, 
     system.peer.until(gated, 'a gated cloud', each=send)
     np.testing.assert_array_equal(np.isfinite(z_of(clouds[-1])), relative <= np.float32(limit))
     assert np.isfinite(values_of(heard[-1])).sum() == np.isfinite(relative).sum()
+
+
+def test_depth_and_sigma_come_in_colours_with_a_legend_only_where_asked_for(
+    system, scene, values_of
+):
+    system.start(
+        StereoDepthNode,
+        sgbm__num_disparities=32,
+        threads=1,
+        max_input_age_s=10.0,
+        color__depth_near_m=1.0,
+        color__depth_far_m=4.0,
+        color__sigma_max_m=0.1,
+        color__legend=False,
+    )
+    heard = {
+        topic: system.peer.listen(f'/{topic}', Image)
+        for topic in ('depth/image_rect', 'depth/color', 'uncertainty/image', 'uncertainty/color')
+    }
+    system.peer.until(lambda: all(heard.values()), 'all', each=lambda: system.send(scene.stereo()))
+    stamps = [{m.header.stamp.nanosec for m in messages} for messages in heard.values()]
+    stamp = min(set.intersection(*stamps))
+    depth, coloured, sigma, coloured_sigma = (
+        next(m for m in messages if m.header.stamp.nanosec == stamp) for messages in heard.values()
+    )
+    assert (coloured.encoding, coloured.step) == ('rgb8', 3 * scene.width)
+    pixels = lambda m: np.frombuffer(m.data, np.uint8).reshape(m.height, m.width, 3)  # noqa: E731
+    expected = colourise(values_of(depth), ColourScale(1.0, 4.0, inverse=True))
+    np.testing.assert_array_equal(pixels(coloured), expected)
+    expected = colourise(values_of(sigma), ColourScale(0.0, 0.1, palette='viridis'))
+    np.testing.assert_array_equal(pixels(coloured_sigma), expected)
 
 
 def test_fusion_along_the_way_without_a_pose_is_pointed_out(system, scene, capfd):
