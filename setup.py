@@ -62,6 +62,7 @@ setup(
         'console_scripts': [
             'mono_depth_node = depth_perception.ros.mono_depth_node:main',
             'stereo_depth_node = depth_perception.ros.stereo_depth_node:main',
+            'multi_depth_node = depth_perception.ros.multi_depth_node:main',
             'bag_player = depth_perception.ros.bag_player:main',
             'bag_recorder = depth_perception.ros.bag_recorder:main',
             'depth_perception = depth_perception.cli.main:main',

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from depth_perception.colour_parameters import ColourSettings
 from depth_perception.errors import SettingsError
 from depth_perception.nav_parameters import NavSettings
+from depth_perception.output_parameters import OutputSettings
 from depth_perception.reference_parameters import ReferenceSettings
 from depth_perception.settings import Checked, setting
 from depth_perception.tensorrt_parameters import TensorRTSettings
@@ -310,7 +311,7 @@ class MonoEstimatorSettings(EstimatorSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeSettings(ReferenceSettings, NavSettings, ColourSettings):
+class NodeSettings(ReferenceSettings, NavSettings, ColourSettings, OutputSettings):
     """What both nodes need besides their estimator."""
 
     autostart: bool = setting(
@@ -344,40 +345,6 @@ class NodeSettings(ReferenceSettings, NavSettings, ColourSettings):
     )
     diagnostics_period_s: float = setting(
         1.0, 'Time between two diagnostics messages.', unit='s', low=0.1, high=60.0
-    )
-    cloud__max_sigma_m: float = setting(
-        0.0,
-        'Points with a greater sigma are left out of the cloud; 0: none.',
-        unit='m',
-        low=0.0,
-        high=1000.0,
-        live=True,
-    )
-    cloud__max_sigma_relative: float = setting(
-        0.0,
-        'Points with a greater sigma / depth are left out of the cloud; 0: none.',
-        low=0.0,
-        high=1.0,
-        live=True,
-    )
-    compressed_depth__png_level: int = setting(
-        1, 'Effort of the compressedDepth PNG.', low=0, high=9, live=True
-    )
-    compressed_depth__depth_max_m: float = setting(
-        20.0,
-        'Farthest depth that compressedDepth can hold.',
-        unit='m',
-        low=1.0,
-        high=1000.0,
-        live=True,
-    )
-    compressed_depth__depth_quantization: float = setting(
-        100.0,
-        'Depth at which the compressedDepth quantisation step is 1 / 65535 of the range '
-        'of inverse depth.',
-        low=1.0,
-        high=1000.0,
-        live=True,
     )
 
 

@@ -119,5 +119,5 @@ def generate_launch_description() -> LaunchDescription:
         for argument in node_arguments('stereo')
     ]
     topics = topic_arguments({**IMAGES['stereo'], **IMAGES['mono']})
-    look = OpaqueFunction(function=lambda context: rviz('nav2', {}, context))
+    look = OpaqueFunction(function=lambda context: rviz(None, 'nav2', {}, context))
     return LaunchDescription([*own, *shared, *topics, OpaqueFunction(function=start), look])

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ament_index_python.packages import get_packages_with_prefixes
 from depth_perception.fastdds import profile_environment
 from depth_perception.resources import PACKAGE, resource_path
+from depth_perception.ros.launching import presets
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import (
@@ -67,7 +68,9 @@ def recorder(context: LaunchContext) -> list[Action]:
         return []
     namespace = LaunchConfiguration('namespace').perform(context).strip('/')
     prefix = f'/{namespace}/' if namespace else '/'
-    topics = [prefix + topic for topic in OUTPUTS]
+    _, named = presets(LaunchConfiguration('task').perform(context), context)
+    names = [named.outputs.get(topic, topic) for topic in OUTPUTS]
+    topics = [name if name.startswith('/') else prefix + name for name in names]
     command = [*bag_command('record', 'bag_recorder'), '--output', folder, *topics]
     return [
         ExecuteProcess(

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'depth_perception'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 SHARED = {
-    'colour_parameters', 'errors', 'fastdds', 'nav_parameters', 'parameters',
+    'colour_parameters', 'errors', 'fastdds', 'nav_parameters', 'output_parameters', 'parameters',
     'reference_parameters', 'resources', 'settings', 'tensorrt_parameters',
 }  # fmt: skip
 ABOVE = {  # room -> the rooms it may import, besides itself and the shared modules
@@ -179,7 +179,7 @@ def test_rooms_import_with_numpy_and_yaml_alone(room):
 @pytest.mark.ros
 def test_nodes_import_without_heavy_packages_and_without_a_full_ros_installation():
     pytest.importorskip('rclpy')
-    needs_launch = {'launching'}
+    needs_launch = {'launching', 'multi_launching'}
     modules = [
         module_name(path)
         for path in MODULES

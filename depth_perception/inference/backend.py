@@ -60,11 +60,13 @@ class Backend(abc.ABC):
         description: What was picked and why, for the log and the diagnostics.
         inputs: Tensors that `infer` wants.
         outputs: Tensors that `infer` returns.
+        batches_pay: Whether several images at once are faster than one after the other.
         warning: What an operator should know, e.g. that no engine passed its check; else ''.
     """
 
     name: str
     description: str
+    batches_pay: bool = True
     warning: str = ''
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from collections.abc import Callable
+from typing import Any, final, TypeAlias
 
 from depth_perception.core.estimate import Disparity, Rung, Scale
 from depth_perception.core.frame import MonoFrame, StereoFrame
@@ -31,6 +32,7 @@ from depth_perception.parameters import (
 
 AUTO_MONO = 'floor-stixels'
 AUTO_STEREO = 'sgbm'
+Opener: TypeAlias = Callable[[ModelCard, EstimatorSettings], Backend]
 
 
 @final
@@ -73,9 +75,13 @@ class StereoEstimator(DepthEstimator[StereoEstimatorSettings]):
 
 
 def open_estimator(
-    settings: MonoEstimatorSettings | StereoEstimatorSettings,
+    settings: MonoEstimatorSettings | StereoEstimatorSettings, opener: Opener | None = None
 ) -> DepthEstimator[Any]:
     """Return the estimator that the settings ask for.
+
+    Args:
+        settings: What to open.
+        opener: Opens the backend of the model; None: `open_backend`.
 
     Raises:
         ModelError: If the model is unknown, its file is missing or does not fit, or it is of the
@@ -83,19 +89,20 @@ def open_estimator(
         SettingsError: If a plug-in is named that is not installed.
         BackendUnavailableError: If the backend asked for cannot run here.
     """
+    opener = opener or open_backend
     if isinstance(settings, StereoEstimatorSettings):
-        return _open_stereo(settings)
+        return _open_stereo(settings, opener)
     card = load_card(AUTO_MONO if settings.model == 'auto' else settings.model)
     if card.task != 'mono':
         raise ModelError(f'{card.id} is a {card.task} model; this is the mono estimator')
-    backend = open_backend(card, settings)
+    backend = opener(card, settings)
     return MonoEstimator(with_tensor_names(card, backend), backend, settings)
 
 
-def _open_stereo(settings: StereoEstimatorSettings) -> DepthEstimator[Any]:
+def _open_stereo(settings: StereoEstimatorSettings, opener: Opener) -> DepthEstimator[Any]:
     """Return a stereo estimator; of a network on one image, one that is scaled by the pair."""
     card = load_card(AUTO_STEREO if settings.model == 'auto' else settings.model)
-    backend = open_backend(card, settings)
+    backend = opener(card, settings)
     if card.builtin is None:
         card = with_tensor_names(card, backend)
     if card.task == 'stereo':

@@ -61,6 +61,7 @@ class OrtBackend(Backend):
             raise ModelError(f'ONNX Runtime cannot load {path.name}: {error}') from error
         self.inputs = tuple(_spec(tensor) for tensor in self._session.get_inputs())
         self.outputs = tuple(_spec(tensor) for tensor in self._session.get_outputs())
+        self.batches_pay = self._session.get_providers()[0] != 'CPUExecutionProvider'
         self.description = _description(onnxruntime.__version__, self._session, providers, count)
 
     def _infer(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from depth_perception.core.camera import MAX_SIDE_PX
 from depth_perception.core.frame import Picture
+from depth_perception.core.rvl import codes_from_rvl
 from depth_perception.core.types import AnyArray, DepthMap
 from depth_perception.errors import BackendUnavailableError, FrameError
 from depth_perception.messages.images import check_image_size
@@ -24,7 +25,11 @@ _JPEG_SCAN = 0xDA
 _TAIL_BYTES = 64
 _MAX_PARTS = 1 << 16  # chunks or segments; a hostile file must not keep us walking
 DEPTH_HEADER = struct.Struct('<iff')
-"""What precedes the PNG of compressedDepth: the format, and the coefficients A and B."""
+"""What precedes the codes of compressedDepth: the format, and the coefficients A and B."""
+DEPTH_SIZE = struct.Struct('<II')
+"""What precedes codes in RVL, after the header: width and height."""
+# Publishers before 2021 write 'compressedDepth' alone, which meant PNG.
+_CODINGS = {'compressedDepth png': 'png', 'compressedDepth': 'png', 'compressedDepth rvl': 'rvl'}
 
 
 def picture_from_compressed(msg: Any, max_side_px: int = MAX_SIDE_PX) -> Picture:
@@ -69,26 +74,27 @@ def depth_from_compressed_depth(msg: Any, max_side_px: int = MAX_SIDE_PX) -> Dep
         (H, W) float32 [m], NaN unknown.
 
     Raises:
-        FrameError: If the format or its header is not compressedDepth in PNG, or the data is cut
-            off or too large.
+        FrameError: If the format or its header is not compressedDepth in PNG or RVL, or the data
+            is cut off or too large.
         BackendUnavailableError: If OpenCV is not installed.
     """
     encoding, _, transport = msg.format.partition(';')
-    # Publishers before 2021 write 'compressedDepth' alone, which meant PNG.
-    if encoding not in {'32FC1', '16UC1'} or transport.split() not in (
-        ['compressedDepth', 'png'],
-        ['compressedDepth'],
-    ):
+    coding = _CODINGS.get(' '.join(transport.split()))
+    if encoding not in {'32FC1', '16UC1'} or coding is None:
         raise FrameError(
             'encoding',
             f'compressed depth has format {msg.format!r}, wanted '
-            "'32FC1; compressedDepth png' or '16UC1; compressedDepth png'",
+            "'32FC1; compressedDepth png' or '16UC1; compressedDepth png' (or rvl)",
         )
     data = _buffer(msg)
     if data.size <= DEPTH_HEADER.size:
         raise _truncated(data)
     _, a, b = DEPTH_HEADER.unpack(data[: DEPTH_HEADER.size].tobytes())
-    file = data[DEPTH_HEADER.size :]
+    read = _codes_from_png if coding == 'png' else _codes_from_rvl
+    return _depth_from_codes(read(data[DEPTH_HEADER.size :], max_side_px), encoding, a, b)
+
+
+def _codes_from_png(file: NDArray[np.uint8], max_side_px: int) -> AnyArray:
     width, height, _ = _checked_size(file, max_side_px)
     cv2 = opencv()
     codes = _decoded(cv2, file, cv2.IMREAD_UNCHANGED, (height, width))
@@ -97,7 +103,15 @@ def depth_from_compressed_depth(msg: Any, max_side_px: int = MAX_SIDE_PX) -> Dep
             'encoding',
             f'compressed depth holds {codes.dtype} {codes.shape}, wanted 16-bit grey PNG',
         )
-    return _depth_from_codes(codes, encoding, a, b)
+    return codes
+
+
+def _codes_from_rvl(data: NDArray[np.uint8], max_side_px: int) -> AnyArray:
+    if data.size < DEPTH_SIZE.size:
+        raise _truncated(data)
+    width, height = DEPTH_SIZE.unpack(data[: DEPTH_SIZE.size].tobytes())
+    check_image_size(width, height, max_side_px)
+    return codes_from_rvl(data[DEPTH_SIZE.size :].data, width * height).reshape(height, width)
 
 
 def _depth_from_codes(codes: AnyArray, encoding: str, a: float, b: float) -> DepthMap:

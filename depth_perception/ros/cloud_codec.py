@@ -14,6 +14,7 @@ from depth_perception.core.cloud import (
     POINT_STEP,
     SigmaGate,
 )
+from depth_perception.core.cloud_layout import CloudLayout, laid_out, PLAIN_LAYOUT
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.core.frame import Picture
 from depth_perception.errors import ShapeError
@@ -40,6 +41,7 @@ class CloudWriter:
         picture: Picture | None,
         header: Any,
         gate: SigmaGate = OPEN_GATE,
+        layout: CloudLayout = PLAIN_LAYOUT,
     ) -> PointCloud2:
         """Return the message with the points of `estimate`.
 
@@ -48,6 +50,7 @@ class CloudWriter:
             picture: Colours on the same grid; None leaves the points black.
             header: std_msgs/Header of the image.
             gate: Which points become NaN for their sigma.
+            layout: Axes and rows.
 
         Raises:
             ShapeError: If picture and estimate differ in size.
@@ -64,7 +67,25 @@ class CloudWriter:
         message.row_step = camera.width * POINT_STEP
         self._pack(estimate.depth, estimate.sigma, camera, picture, message.data, gate)
         message.header = header
+        return message if layout.is_plain else _other(message, layout)
+
+
+def _other(message: PointCloud2, layout: CloudLayout) -> PointCloud2:
+    """Return an organised message in another layout; its buffer may be used for that."""
+    points = laid_out(message.data, message.width, layout)
+    if layout.organised:
         return message
+    other = PointCloud2(
+        header=message.header,
+        height=1,
+        width=points.shape[0],
+        is_dense=True,
+        point_step=POINT_STEP,
+        row_step=points.nbytes,
+        fields=message.fields,
+    )
+    other.data = array('B', points.tobytes())
+    return other
 
 
 def _fields() -> list[PointField]:

@@ -11,7 +11,7 @@ import abc
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from depth_perception.inference.estimator import open_estimator
+from depth_perception.inference.estimator import open_estimator, Opener
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.messages.frames import FrameReader, MessageSet
 from depth_perception.parameters import NodeSettings
@@ -47,6 +47,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
 
     Args:
         name: Name of the node, unless remapped.
+        opener: Opens the network, where several nodes share one.
         options: Passed on to the node, e.g. `context` and `parameter_overrides`.
 
     Raises:
@@ -56,8 +57,9 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
     settings_class: ClassVar[type[NodeSettings]]
     image_names: ClassVar[tuple[str, ...]]
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: str, opener: Opener | None = None, **options: Any) -> None:
         super().__init__(name, **options)
+        self._opener = opener
         self.trouble = ''
         self.state = 'unconfigured'
         self._binding = ParameterBinding(self, self.settings_class)
@@ -160,7 +162,7 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
 
     def _acquire(self) -> None:
         """Make what lives from configure to cleanup."""
-        self._estimator = open_estimator(self.settings)
+        self._estimator = open_estimator(self.settings, self._opener)
         self.get_logger().info(
             f'model {self._estimator.card.id} on {self._estimator.backend.description}'
         )

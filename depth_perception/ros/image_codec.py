@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from depth_perception.core.types import AnyArray, DepthMap
+from depth_perception.core.depth_units import millimetres_from_depth
+from depth_perception.core.types import AnyArray
 from depth_perception.errors import ShapeError
 import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 _OUTPUT_DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
@@ -22,16 +22,6 @@ _OUTPUT_DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
         'bgr8': np.dtype(np.uint8),
     }
 )
-_MAX_MILLIMETRES = 65535.0
-
-
-def millimetres_from_depth(depth: DepthMap) -> NDArray[np.uint16]:
-    """Return (H, W) uint16 [mm], rounded; 0 where depth is not finite or does not fit 16 bits."""
-    scaled = np.multiply(depth, np.float32(1000.0))
-    np.rint(scaled, out=scaled)
-    fits = (scaled > 0.0) & (scaled <= _MAX_MILLIMETRES)
-    scaled[~fits] = 0.0
-    return scaled.astype(np.uint16)
 
 
 class ImageWriter:

@@ -8,6 +8,13 @@ from typing import Any
 
 from depth_perception.errors import SettingsError
 from depth_perception.fastdds import profile_environment
+from depth_perception.inference.topic_presets import (
+    input_topics,
+    REFERENCES,
+    remappings,
+    TopicPreset,
+    two_presets,
+)
 from depth_perception.resources import PACKAGE, resource_path
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -17,7 +24,6 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 RESPAWN_DELAY_S = 2.0
-REFERENCES = {'reference_points': 'reference/points', 'reference_depth': 'reference/depth'}
 # Launch argument -> parameter that it sets where it is not empty, and its type.
 PARAMETERS: dict[str, tuple[str, type]] = {
     'model': ('model', str),
@@ -47,6 +53,15 @@ def node_arguments(task: str) -> list[DeclareLaunchArgument]:
         'params_file': (
             str(resource_path('config', f'{task}.yaml')),
             'YAML file with the parameters of the node.',
+        ),
+        'topics': (
+            '',
+            'Stand in for a driver: realsense, zed or isaac, or NAME@NAMESPACE/NODE for another '
+            'name of its node. Inputs and outputs have its topics. Empty: names of our own.',
+        ),
+        'inputs': (
+            '',
+            'The same for the inputs alone; own: names of our own. Empty: those of topics.',
         ),
         'model': (
             '',
@@ -101,20 +116,6 @@ def node_arguments(task: str) -> list[DeclareLaunchArgument]:
     ]
 
 
-def input_topics(images: Mapping[str, str]) -> dict[str, str]:
-    """Return launch argument -> input topic: the images, and the camera_info beside each.
-
-    Args:
-        images: Launch argument that names the source of an image -> input topic of the node,
-            e.g. 'left_image' -> 'left/image_rect'.
-    """
-    topics = dict(images)
-    for argument, topic in images.items():
-        namespace, slash, _ = topic.rpartition('/')
-        topics[argument.replace('image', 'camera_info')] = f'{namespace}{slash}camera_info'
-    return topics
-
-
 def topic_arguments(images: Mapping[str, str]) -> list[DeclareLaunchArgument]:
     """Return the launch arguments that name the sources of the inputs."""
     arguments = []
@@ -127,6 +128,16 @@ def topic_arguments(images: Mapping[str, str]) -> list[DeclareLaunchArgument]:
         text = f'Topic that {topic} is taken from. Empty: the topic of that name.'
         arguments.append(DeclareLaunchArgument(argument, default_value='', description=text))
     return arguments
+
+
+def presets(task: str, context: LaunchContext) -> tuple[TopicPreset, TopicPreset]:
+    """Return the presets of the inputs and of the outputs that the launch arguments name.
+
+    Raises:
+        SettingsError: If there is no such preset.
+    """
+    topics, inputs = (LaunchConfiguration(name).perform(context) for name in ('topics', 'inputs'))
+    return two_presets(topics, inputs, task)
 
 
 def depth_node(
@@ -144,12 +155,15 @@ def depth_node(
         extra: More parameters of the node.
 
     Raises:
-        SettingsError: If params_file is not a file; launch_ros would go on with the defaults.
+        SettingsError: If params_file is not a file, where launch_ros would go on with the
+            defaults, or there is no such preset of topics.
     """
+    inputs, outputs = presets(task, context)
     params_file = LaunchConfiguration('params_file').perform(context)
     if not Path(params_file).is_file():
         raise SettingsError(f'params_file: {params_file} is not a file')
     parameters: dict[str, Any] = {
+        **outputs.parameters,
         **(extra or {}),
         'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
         'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
@@ -158,10 +172,11 @@ def depth_node(
         if LaunchConfiguration(argument).perform(context):
             value = LaunchConfiguration(argument)
             parameters[name] = ParameterValue(value, value_type=value_type)
-    sources = {
+    said = {
         topic: LaunchConfiguration(argument).perform(context)
         for argument, topic in {**input_topics(images), **REFERENCES}.items()
     }
+    names = remappings(images, said, inputs, outputs)
     return [
         Node(
             package=PACKAGE,
@@ -169,7 +184,7 @@ def depth_node(
             name=f'{task}_depth_node',
             namespace=LaunchConfiguration('namespace'),
             parameters=[params_file, parameters],
-            remappings=[(topic, source) for topic, source in sources.items() if source],
+            remappings=list(names.items()),
             arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
             additional_env=profile_environment(),
             respawn=LaunchConfiguration('use_respawn'),
@@ -179,26 +194,31 @@ def depth_node(
     ]
 
 
-def rviz(name: str, images: Mapping[str, str], context: LaunchContext) -> list[Node]:
-    """Return RViz, started on demand; the absolute topics of its file follow the namespace.
+def rviz(
+    task: str | None, name: str | None, images: Mapping[str, str], context: LaunchContext
+) -> list[Node]:
+    """Return RViz, started on demand; the absolute topics of its file follow those of the node.
 
     Args:
-        name: File of config/rviz, without its suffix.
+        task: 'mono' or 'stereo'; None: the launch argument of that name.
+        name: File of config/rviz, without its suffix; None: that of the task.
         images: Launch argument that names the source of an image -> topic in the file.
         context: Holds the values of the launch arguments.
     """
+    task = task or LaunchConfiguration('task').perform(context)
+    said = {t: LaunchConfiguration(argument).perform(context) for argument, t in images.items()}
+    names = remappings(images, said, *presets(task, context))
     frame = LaunchConfiguration('rviz_frame').perform(context)
-    inputs = [(f'/{topic}', LaunchConfiguration(argument)) for argument, topic in images.items()]
     return [
         Node(
             package='rviz2',
             executable='rviz2',
             namespace=LaunchConfiguration('namespace'),
             arguments=[
-                *('-d', str(resource_path('config', 'rviz', f'{name}.rviz'))),
+                *('-d', str(resource_path('config', 'rviz', f'{name or task}.rviz'))),
                 *(('-f', frame) if frame else ()),
             ],
-            remappings=[*((f'/{topic}', topic) for topic in RVIZ_TOPICS), *inputs],
+            remappings=[(f'/{topic}', names.get(topic, topic)) for topic in (*RVIZ_TOPICS, *said)],
             parameters=[
                 {
                     'use_sim_time': ParameterValue(
@@ -220,5 +240,5 @@ def depth_launch_description(task: str, images: Mapping[str, str]) -> LaunchDesc
         images: Launch argument that names the source of an image -> input topic of the node.
     """
     start = OpaqueFunction(function=lambda context: depth_node(task, images, context))
-    look = OpaqueFunction(function=lambda context: rviz(task, images, context))
+    look = OpaqueFunction(function=lambda context: rviz(task, None, images, context))
     return LaunchDescription([*node_arguments(task), *topic_arguments(images), start, look])

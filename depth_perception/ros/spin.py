@@ -1,8 +1,8 @@
-"""Run one node in this process, and end it quickly and quietly when told to."""
+"""Run nodes in this process, and end it quickly and quietly when told to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import os
 import signal
 import threading
@@ -20,7 +20,12 @@ _GRACE_S = 2.0  # ROS users expect ctrl-C to work at once; a network may take lo
 
 
 def run(make_node: Callable[[], Any]) -> int:
-    """Spin the node that `make_node` returns until SIGINT or SIGTERM.
+    """Spin the node that `make_node` returns until SIGINT or SIGTERM; see `run_all`."""
+    return run_all(lambda: [make_node()])
+
+
+def run_all(make_nodes: Callable[[], Sequence[Any]]) -> int:
+    """Spin the nodes that `make_nodes` returns until SIGINT or SIGTERM.
 
     The executor is single-threaded because rclpy's MultiThreadedExecutor starves subscriptions.
 
@@ -39,7 +44,7 @@ def run(make_node: Callable[[], Any]) -> int:
     ended = threading.Event()
     threading.Thread(target=_leave_in_time, args=(ended,), daemon=True).start()
     try:
-        return _spin(make_node)
+        return _spin(make_nodes)
     finally:
         ended.set()
         rclpy.try_shutdown()
@@ -56,14 +61,15 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _spin(make_node: Callable[[], Any]) -> int:
+def _spin(make_nodes: Callable[[], Sequence[Any]]) -> int:
     try:
-        node = make_node()
+        nodes = make_nodes()
     except DepthPerceptionError as error:
         get_logger('depth_perception').fatal(str(error))
         return 2
     executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    for node in nodes:
+        executor.add_node(node)
     try:
         executor.spin()
     except ExternalShutdownException:
@@ -73,9 +79,11 @@ def _spin(make_node: Callable[[], Any]) -> int:
             raise
         # Whatever was under way when the context went down, e.g. a transition, could not end.
     finally:
-        node.close(_GRACE_S / 2)
+        for node in nodes:
+            node.close(_GRACE_S / 2 / len(nodes))
         executor.shutdown(timeout_sec=0.0)
-        node.destroy_node()
+        for node in nodes:
+            node.destroy_node()
     return 0
 
 

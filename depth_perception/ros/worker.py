@@ -15,7 +15,8 @@ from depth_perception.parameters import NodeSettings
 from depth_perception.ros.latency import RateMeter, StageTimes
 from depth_perception.ros.ledger import Ledger, QUIET_S
 from depth_perception.ros.mailbox import Mailbox
-from depth_perception.ros.outputs import Outputs, Result
+from depth_perception.ros.output_kinds import labelled, Result
+from depth_perception.ros.outputs import Outputs
 
 _HOUR_S = 3600.0
 _FUTURE_S = 0.1  # stamps further ahead of the clock than this are worth a warning
@@ -119,7 +120,7 @@ class Worker:
         self._watch_scale(estimate.report.jump)
         if self._estimator.temporal_problem:
             self._ledger.warn('not_fused', self._estimator.temporal_problem)
-        header = messages.images[0].header
+        header = labelled(messages.images[0].header, settings.output_frame_id)
         result = Result(estimate, frame, header, settings)
         if self._mailbox.closed:
             return

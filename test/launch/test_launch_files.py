@@ -15,6 +15,7 @@ EXPECTED = {
     'namespace', 'params_file', 'model', 'input_rectified', 'use_sim_time', 'log_level',
     'autostart', 'use_respawn', 'use_rviz', 'reference_points', 'reference_depth', 'scale_method',
     'calibration_file', 'camera_height_m', 'camera_pitch_deg', 'ground_frame', 'rviz_frame',
+    'topics', 'inputs',
 }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_nav2_takes_the_arguments_of_both_nodes_too():
     assert all(text.endswith('.') for text in told)
 
 
-def command_of(task: str, **values: str) -> str:
+def command_of(task: str, /, **values: str) -> str:
     """Return the command line of the node that a launch file starts, and its parameters.
 
     The command is printed by echo instead of run; '' if the launch fails.
@@ -172,3 +173,71 @@ def test_rviz_gets_file_frame_and_the_topics_of_the_namespace(task, rviz):
 @pytest.mark.apt
 def test_a_parameter_file_that_is_missing_is_an_error():
     assert command_of('stereo', params_file='/no/such.yaml') == ''
+
+
+@pytest.mark.apt
+def test_a_preset_names_inputs_outputs_and_parameters():
+    said = command_of('stereo', topics='realsense@robot/front')
+    for words in (
+        '-r left/image_rect:=/robot/front/infra1/image_rect_raw',
+        '-r right/camera_info:=/robot/front/infra2/camera_info',
+        '-r depth/image_raw:=/robot/front/depth/image_rect_raw',
+        '-r depth/image_raw/compressedDepth:=/robot/front/depth/image_rect_raw/compressedDepth',
+        'output_frame_id: front_depth_optical_frame',
+        'cloud.organised: false',
+    ):
+        assert words in said
+
+
+@pytest.mark.apt
+def test_what_the_user_says_of_an_input_goes_before_the_preset():
+    said = command_of('stereo', topics='isaac', left_image='/cam/left')
+    assert '-r left/image_rect:=/cam/left' in said
+    assert 'left/camera_info:=' not in said  # it is beside the image
+    assert '-r right/camera_info:=right/camera_info_rect' in said
+
+
+@pytest.mark.apt
+def test_inputs_and_outputs_may_be_named_apart():
+    said = command_of('mono', topics='zed', inputs='realsense')
+    assert '-r image:=/camera/camera/color/image_raw' in said
+    assert '-r points:=/zed/zed_node/point_cloud/cloud_registered' in said
+    own = command_of('mono', topics='zed', inputs='own')
+    assert '-r image:=image' in own
+
+
+@pytest.mark.apt
+def test_a_preset_that_there_is_not_is_an_error():
+    assert command_of('mono', topics='kinect') == ''
+    assert command_of('mono', topics='isaac') == ''
+
+
+@pytest.mark.apt
+def test_several_cameras_have_a_process_each():
+    said = command_of('multi', cameras=str(LAUNCH.parent / 'config' / 'cameras.yaml'), model='x')
+    assert said.count('lib/depth_perception/mono_depth_node') == 2
+    assert said.count('lib/depth_perception/stereo_depth_node') == 1
+    for words in (
+        '-r __ns:=/front',
+        '-r image:=/rear_camera/image_rect',
+        '-r left/image_rect:=/arm/arm/infra1/image_rect_raw',
+        'ground.camera_height_m: 0.8',
+        'output_frame_id: arm_depth_optical_frame',
+    ):
+        assert words in said
+    assert said.count('model: x') == 3
+
+
+@pytest.mark.apt
+def test_several_cameras_may_share_a_process():
+    said = command_of('multi', cameras='front,rear', task='stereo', shared='true', model='x')
+    words = 'multi_depth_node front,rear task=stereo autostart=true model=x --ros-args'
+    assert words in said
+    assert '__node' not in said  # it would rename the nodes of all cameras
+    assert '__ns' not in said
+
+
+@pytest.mark.apt
+def test_cameras_that_cannot_be_read_are_an_error():
+    assert command_of('multi', cameras='/no/such.yaml') == ''
+    assert command_of('multi', cameras='a b') == ''

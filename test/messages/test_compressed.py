@@ -201,7 +201,7 @@ def depth_file(a=10100.0, b=-1009.0, *, file=None):
     ('data', 'kind', 'cause'),
     [
         (depth_file(), 'jpeg', 'encoding'),
-        (depth_file(), '32FC1; compressedDepth rvl', 'encoding'),
+        (depth_file(), '32FC1; compressedDepth rvl', 'too_large'),
         (depth_file(), '8UC1; compressedDepth png', 'encoding'),
         (depth_file(a=np.nan), '32FC1; compressedDepth png', 'encoding'),
         (depth_file(a=-1.0), '32FC1; compressedDepth png', 'encoding'),

@@ -33,9 +33,12 @@ def started(*words: str) -> subprocess.Popen[str]:
     return node
 
 
-@pytest.mark.parametrize('module', ['stereo_depth_node', 'mono_depth_node'])
-def test_repeated_ctrl_c_ends_a_node_at_once_with_code_0(module):
-    node = started(f'depth_perception.ros.{module}')
+@pytest.mark.parametrize(
+    'words',
+    [['stereo_depth_node'], ['mono_depth_node'], ['multi_depth_node', 'a,b', 'task=stereo']],
+)
+def test_repeated_ctrl_c_ends_a_node_at_once_with_code_0(words):
+    node = started(f'depth_perception.ros.{words[0]}', *words[1:])
     sent_s = time.monotonic()
     while node.poll() is None and time.monotonic() < sent_s + LIMIT_S:
         node.send_signal(signal.SIGINT)

@@ -1,6 +1,7 @@
+from depth_perception.core.depth_units import millimetres_from_depth
 from depth_perception.errors import ShapeError
 from depth_perception.messages.images import depth_from_image, picture_from_image
-from depth_perception.ros.image_codec import image_from_array, ImageWriter, millimetres_from_depth
+from depth_perception.ros.image_codec import image_from_array, ImageWriter
 import numpy as np
 import pytest
 from std_msgs.msg import Header

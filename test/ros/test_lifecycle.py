@@ -57,7 +57,7 @@ def test_failing_configure_says_why_once_and_leaves_the_node_alive(system, capfd
 
 
 def test_a_defect_in_configure_is_logged_with_its_traceback(system, capfd, monkeypatch):
-    def broken(_settings):
+    def broken(*_):
         raise RuntimeError('a defect')
 
     with monkeypatch.context() as patched:
@@ -118,7 +118,7 @@ def test_a_signal_ends_the_executable_quickly_and_quietly(module, number):
 SLOW_START = """
 import sys, time
 from depth_perception.ros import depth_node, stereo_depth_node
-def load(_):
+def load(*_):
     print('loading', flush=True)
     time.sleep(60.0)
 depth_node.open_estimator = load

@@ -3,7 +3,7 @@
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.colours import colourise, ColourScale
 from depth_perception.core.estimate import DepthEstimate, Rung, Scale
-from depth_perception.ros.outputs import confidence_of
+from depth_perception.ros.output_kinds import confidence_of
 from depth_perception.ros.stereo_depth_node import StereoDepthNode
 import numpy as np
 import pytest
