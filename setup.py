@@ -36,7 +36,8 @@ FULL = [
     'zstandard',
     'lz4',
 ]
-GPU = ['onnx>=1.14', 'cuda-bindings>=12.6']  # TensorRT itself: see docs/tensorrt.md
+# TensorRT itself, and what compiles the kernels for the CUDA of the driver: see docs/tensorrt.md.
+GPU = ['onnx>=1.14', 'cuda-bindings>=12.6']
 CLUSTER = ['distributed>=2023.12']
 
 setup(

@@ -2,8 +2,8 @@
 
 Both CUDA adapters; the kernels against their numpy twins; graph replay; 10,000 frames without
 leak; latency, overlap and bandwidth against what the card can do; and, where there is a TensorRT,
-an engine from building to the parity gate. The exit code is 1 if something computes wrong numbers
-or leaks; what is not installed is named and left out.
+an engine from building to the parity gate, and whole frames through an estimator. The exit code
+is 1 if something computes wrong numbers or leaks; what is not installed is named and left out.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import argparse
 from collections.abc import Callable, Iterator
 import contextlib
 import ctypes
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 import json
 from pathlib import Path
 import tempfile
-import time
 from typing import Any
 
 from depth_perception.core.camera import PinholeCamera
@@ -35,7 +33,12 @@ from depth_perception.inference.cuda_runtime import (
     open_runtime,
     Slot,
 )
+from depth_perception.inference.frame_plan import publish_job
+from depth_perception.inference.frame_runner import FrameRunner
 from depth_perception.inference.resize import plan_resize, ResizePlan
+from depth_perception.parameters import MonoEstimatorSettings
+from gpu_findings import Findings, timed_ms
+import gpu_frames
 import numpy as np
 
 COPY = """
@@ -63,35 +66,6 @@ class Count(ctypes.Structure):
     """`struct Count` of the copy kernel."""
 
     _fields_ = (('n', ctypes.c_ulonglong),)
-
-
-@dataclass
-class Findings:
-    """Figures, and what is wrong."""
-
-    figures: dict[str, Any] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-    def tell(self, name: str, value: Any) -> None:
-        """Keep and print a figure."""
-        self.figures[name] = value
-        shown = f'{value:.4g}' if isinstance(value, float) else str(value)
-        print(f'  {name:<44}{shown:>14}', flush=True)
-
-    def demand(self, name: str, holds: bool, detail: str = '') -> None:  # noqa: FBT001
-        """Keep and print whether something is as it must be."""
-        self.tell(name, 'ok' if holds else f'WRONG {detail}')
-        if not holds:
-            self.faults.append(f'{name} {detail}')
-
-
-def timed_ms(work: Callable[[], None], repeats: int) -> float:
-    """Return the mean duration of something that waits for its own end."""
-    work()
-    start = time.perf_counter()
-    for _ in range(repeats):
-        work()
-    return (time.perf_counter() - start) * 1e3 / repeats
 
 
 def free_bytes() -> int:
@@ -191,6 +165,19 @@ def check_kernels(chain: Chain, findings: Findings) -> None:
         equal_nan=True,
     ) | (chain.cloud.host == cloud)  # fmt: skip
     findings.demand('publish agrees with numpy: cloud', bool(same.mean() > 1.0 - MOST_WRONG))
+
+
+def check_runner(cuda: CudaRuntime, picture: Picture, findings: Findings) -> None:
+    """Let the part of the backend that serves whole frames check its kernels, as it does there."""
+    runner, stream = FrameRunner(cuda), cuda.make_stream()
+    rho = np.full((IMAGE[1], IMAGE[0]), 0.5, np.float32)
+    sky = np.zeros(rho.shape, np.bool_)
+    for flying in (True, False):
+        settings = MonoEstimatorSettings(filters__flying_pixels=flying)
+        job = publish_job((rho, 0.1 * rho, sky), CAMERA, picture, settings, 0.3)
+        problem = runner.check_maps(job, stream)
+        name = 'with' if flying else 'without'
+        findings.demand(f'maps {name} the filter of flying pixels', problem == '', problem)
 
 
 def measure_bandwidth(cuda: CudaRuntime, findings: Findings) -> float:
@@ -302,6 +289,7 @@ def measure_adapter(device: CudaDevice, adapter: str, frames: int) -> Findings:
         kernels = FusedKernels(cuda)
         chains = [Chain(cuda, kernels) for _ in range(2)]
         check_kernels(chains[0], findings)
+        check_runner(cuda, chains[0].picture, findings)
         measure_kernels(chains[0], card, findings)
         measure_frames(cuda, chains, frames, findings)
     return findings
@@ -316,7 +304,6 @@ def measure_engine(model: str) -> Findings:
     from depth_perception.inference.onnx_network import read_network
     from depth_perception.inference.tensorrt_build import Watch
     from depth_perception.inference.tensorrt_ladder import find_engine, Toolbox
-    from depth_perception.parameters import MonoEstimatorSettings
 
     findings, settings = Findings(), MonoEstimatorSettings()
     found = find_acceleration(settings)
@@ -355,7 +342,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--json', type=Path, help='store the figures in this file')
     parser.add_argument('--frames', type=int, default=10_000, help='length of the leak test')
-    parser.add_argument('--model', default='fastdepth', help='card of the network to compile')
+    parser.add_argument('--model', default='floor-stixels', help='card of the network to compile')
     arguments = parser.parse_args()
     try:
         device = find_device()
@@ -375,6 +362,7 @@ def main() -> int:
         for name in ADAPTERS
     }
     parts['engine'] = lambda: measure_engine(arguments.model)
+    parts['whole frames'] = lambda: gpu_frames.measure(arguments.model)
     for name, part in parts.items():
         print(f'== {name}', flush=True)
         try:

@@ -30,6 +30,14 @@ class TensorRTSettings(Checked):
     tensorrt__cuda_graph: bool = setting(
         True, 'Record the work of a frame once and replay it, where the package can.'
     )
+    tensorrt__kernels: bool = setting(
+        True,
+        'Prepare images, judge depth and pack the cloud on the GPU. Kernels that do not compute '
+        'what the CPU does are not used.',
+    )
+    tensorrt__overlap: bool = setting(
+        True, 'Publish a frame while the network runs on the next one.'
+    )
     tensorrt__dla_core: int = setting(
         -1, 'Core of the deep learning accelerator of a Jetson; -1: the GPU.', low=-1, high=7
     )

@@ -45,6 +45,7 @@ def coded_network():
 def fake_tensorrt():
     """Return the module fake_tensorrt, a TensorRT and a CUDA without a GPU."""
     pytest.importorskip('onnx')
+    _module(Path(__file__).with_name('inference') / 'fake_cuda.py')
     return _module(Path(__file__).with_name('inference') / 'fake_tensorrt.py')
 
 

@@ -12,7 +12,7 @@ from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.confidence import Tail
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.stereo import StereoRig
-from depth_perception.core.types import DepthMap, DisparityMap, Mask, SigmaMap
+from depth_perception.core.types import AnyArray, DepthMap, DisparityMap, Mask, SigmaMap
 from depth_perception.errors import ShapeError
 import numpy as np
 
@@ -129,6 +129,9 @@ class DepthEstimate:
         score: What `sigma` was made from; None where there is no score.
         tail: Distribution of the error, for `core.confidence`.
         gross_share: Share of errors that have nothing to do with sigma, 0 to below 1.
+        cloud: (H, W, 5) uint32, the points packed as by `core.cloud` with the colours of the
+            (left) image, where they are made with the depth; None otherwise. Its memory is that
+            of the next estimate, too.
 
     Raises:
         ShapeError: If arrays disagree in shape or dtype, or values break the rules above.
@@ -147,6 +150,7 @@ class DepthEstimate:
     score: RawScore | None = None
     tail: Tail = 'gauss'
     gross_share: float = 0.0
+    cloud: AnyArray | None = None
 
     def __post_init__(self) -> None:
         check_shapes(

@@ -14,6 +14,7 @@ from types import TracebackType
 
 from depth_perception.core.types import AnyArray
 from depth_perception.errors import DepthPerceptionError, InferenceError, ModelError
+from depth_perception.inference.frame_jobs import NetworkJob, Pending, Published, PublishJob
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,16 @@ class Backend(abc.ABC):
         outputs: Tensors that `infer` returns.
         batches_pay: Whether several images at once are faster than one after the other.
         warning: What an operator should know, e.g. that no engine passed its check; else ''.
+        takes_frames: Whether `begin` and `publish` may do anything now.
+        kernels_problem: Why pictures and maps are left to the CPU; '' if they need not be.
     """
 
     name: str
     description: str
     batches_pay: bool = True
     warning: str = ''
+    takes_frames: bool = False
+    kernels_problem: str = 'no engine of TensorRT runs'
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -100,6 +105,23 @@ class Backend(abc.ABC):
             raise
         except Exception as error:
             raise InferenceError(f'{self.name} failed: {error}') from error
+
+    def begin(self, job: NetworkJob) -> Pending | None:
+        """Start a run that goes on while the caller does something else.
+
+        Args:
+            job: The inputs.
+
+        Returns:
+            What to wait for; None if it must be done with `infer`.
+        """
+        del job
+        return None
+
+    def publish(self, job: PublishJob) -> Published | None:
+        """Return depth, sigma and cloud of a metric map; None if that is left to the caller."""
+        del job
+        return None
 
     @abc.abstractmethod
     def _infer(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from depth_perception.errors import BackendUnavailableError, ModelError
+from depth_perception.errors import BackendUnavailableError, InferenceError, ModelError
 from depth_perception.inference.backend import Backend
-from depth_perception.inference.cards import ModelCard
+from depth_perception.inference.cards import ModelCard, with_tensor_names
 from depth_perception.inference.cuda_driver import CudaDevice, find_device
 from depth_perception.inference.cuda_runtime import available_adapter, open_runtime
 from depth_perception.inference.engine_backend import EngineBackend
 from depth_perception.inference.engine_cache import EngineCache
-from depth_perception.inference.engine_inputs import Size
-from depth_perception.inference.onnx_network import OnnxNetwork, read_network
+from depth_perception.inference.engine_inputs import Size, size_for_image
+from depth_perception.inference.onnx_network import OnnxNetwork, read_network, Rung
 from depth_perception.inference.ort_backend import OrtBackend
+from depth_perception.inference.parity_gate import check_parity
 from depth_perception.inference.tensorrt_api import load_tensorrt, TensorRT
 from depth_perception.inference.tensorrt_build import Watch
 from depth_perception.inference.tensorrt_ladder import EngineWish, find_engine, Outcome, Toolbox
 from depth_perception.parameters import EstimatorSettings
+
+_USUAL = (640, 480)  # images for which an accelerator is tried, where any size would do
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def open_network(card: ModelCard, path: Path, settings: EstimatorSettings) -> Ba
         BackendUnavailableError: If the backend asked for cannot run here.
     """
     if settings.backend == 'onnxruntime':
-        return OrtBackend(path, settings.threads)
+        return open_onnxruntime(card, path, settings.threads)
     try:
         tools = toolbox(find_acceleration(settings), settings)
         network = read_network(path)
@@ -59,20 +62,54 @@ def open_network(card: ModelCard, path: Path, settings: EstimatorSettings) -> Ba
             raise BackendUnavailableError(
                 f'TensorRT cannot be used: {error}; set backend to auto or onnxruntime'
             ) from error
-        backend = OrtBackend(path, settings.threads)
+        backend = open_onnxruntime(card, path, settings.threads)
         backend.description += f'; no TensorRT: {error}'
         return backend
 
     def find(named: ModelCard, size: Size, watch: Watch) -> Outcome:
-        return find_engine(tools, wish_for(named, network, size, settings), watch)
+        outcome = find_engine(tools, wish_for(named, network, size, settings), watch)
+        if outcome.engine is not None:
+            outcome.engine.prepare_kernels()
+        return outcome
 
     return EngineBackend(
         card,
         find,
-        lambda: OrtBackend(path, settings.threads),
+        lambda: open_onnxruntime(card, path, settings.threads),
         title=tools.tensorrt.title,
         while_building=settings.tensorrt__while_building,
     )
+
+
+def open_onnxruntime(card: ModelCard, path: Path, threads: int) -> OrtBackend:
+    """Return a network in ONNX Runtime, on an accelerator only if that computes what the CPU does.
+
+    Raises:
+        ModelError: If the file is not a network that can be run, or not the one of the card.
+    """
+    backend = OrtBackend(path, threads)
+    if not backend.accelerator:
+        return backend
+    reference = OrtBackend(path, threads, cpu_only=True)
+    try:
+        named = with_tensor_names(card, backend)
+        size = size_for_image(named, backend.inputs, _USUAL)
+        verdict = check_parity(backend, reference, named, size, Rung.HALF)
+        problem = verdict.problem
+    except InferenceError as error:
+        problem = str(error)
+    except ModelError:  # whoever uses it finds out, too
+        reference.close()
+        return backend
+    if not problem:
+        reference.close()
+        backend.description += f'; {verdict.text.replace("ONNX Runtime", "the CPU")}'
+        return backend
+    backend.close()
+    reason = f'{backend.accelerator} does not compute what the CPU does: {problem}'
+    reference.description += f': {reason}'
+    reference.warning = reason
+    return reference
 
 
 def toolbox(found: Acceleration, settings: EstimatorSettings) -> Toolbox:
@@ -104,4 +141,5 @@ def wish_for(
         settings.tensorrt__workspace_mib,
         settings.tensorrt__plugin_folder,
         settings.tensorrt__cuda_graph,
+        settings.tensorrt__kernels,
     )

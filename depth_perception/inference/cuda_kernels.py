@@ -6,7 +6,11 @@ from typing import final
 
 from depth_perception.inference.cuda_runtime import CudaRuntime, KernelCall, Size
 from depth_perception.inference.cuda_source import SOURCE
-from depth_perception.inference.kernel_twins import PrepareArguments, PublishArguments
+from depth_perception.inference.kernel_twins import (
+    FinishArguments,
+    PrepareArguments,
+    PublishArguments,
+)
 
 _BLOCK = (32, 8)
 
@@ -27,6 +31,8 @@ class FusedKernels:
         code = cuda.compile(SOURCE)
         self._prepare = cuda.load(code, 'prepare')
         self._publish = cuda.load(code, 'publish')
+        self._calm = cuda.load(code, 'calm')
+        self._finish = cuda.load(code, 'finish')
 
     def prepare(self, image: int, tensor: int, arguments: PrepareArguments, stream: int) -> None:
         """Queue the kernel that makes an input tensor of 8-bit pixels.
@@ -58,6 +64,34 @@ class FusedKernels:
         self._cuda.run(
             self._publish, grid, _BLOCK, KernelCall((*sources, *results), arguments), stream
         )
+
+    def finish(
+        self, sources: tuple[int, int, int, int], results: tuple[int, int, int],
+        arguments: FinishArguments, stream: int,
+    ) -> None:  # fmt: skip
+        """Queue the kernels that take flying pixels away, and make the cloud.
+
+        Args:
+            sources: Addresses of depth and sigma as `publish` made them, of room for a number per
+                4x4 pixels, and of the colours or 0.
+            results: Addresses of depth, sigma and cloud; 0 for a cloud that nobody wants.
+            arguments: How.
+            stream: Where to queue.
+        """
+        a = arguments
+        depth, sigma, cells, colours = sources
+        if a.sigmas > 0.0:
+            grid = _grid(cells_along(a.width), cells_along(a.height))
+            self._cuda.run(self._calm, grid, _BLOCK, KernelCall((depth, sigma, cells), a), stream)
+        else:
+            cells = 0
+        call = KernelCall((depth, sigma, cells, colours, *results), a)
+        self._cuda.run(self._finish, _grid(a.width, a.height), _BLOCK, call, stream)
+
+
+def cells_along(pixels: int) -> int:
+    """Return how many cells of 4 pixels there are along a side."""
+    return -(-pixels // 4)
 
 
 def _grid(width: int, height: int) -> Size:

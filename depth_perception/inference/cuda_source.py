@@ -1,8 +1,10 @@
-"""The two fused CUDA kernels: one before the network, one after it.
+"""The fused CUDA kernels: one before the network, one after it.
 
 `prepare` makes the input tensor of 8-bit pixels: colour order, resize as OpenCV does it, padding,
 normalisation, layout and type in one pass. `publish` makes depth, sigma and the packed cloud of
 the network's map: decoding, restoring the grid, scale, sigma, masks, range, and back-projection.
+The filter of flying pixels looks at neighbours, which must be done by then: with it, `calm` and
+`finish` follow, and make the cloud.
 
 Their twins in numpy are in `kernel_twins`. The source is C++ that a host compiler takes, too: so
 the arithmetic is tested where there is no GPU.
@@ -151,6 +153,7 @@ struct Publish {
   int map_width, map_height;          // of what the network says
   int scaled_width, scaled_height, left, top;
   int kind, channels, swap;           // channels of the colours: 0 none, 1 or 3
+  int absolute;                       // the score is sigma of rho [1/m], not a share of it
   float gain, bias;                   // of the network's number, before it is decoded
   float s, t, ss, st, tt;             // rho = s o + t, and the covariance of (s, t)
   float relative, floor;              // sigma: share of rho, and [1/m]
@@ -159,7 +162,30 @@ struct Publish {
 };
 
 INLINE float decoded(int kind, float value) {
-  return kind == DEPTH ? 1.0f / value : kind == LOG ? expf(-value) : value;
+  if (kind == DEPTH) return value > 0.0f ? 1.0f / fmaxf(value, 1e-6f) : NAN;
+  return kind == LOG ? expf(-value) : value;
+}
+
+struct View { float fx, fy, cx, cy; int channels, swap; };
+
+// One point of the cloud; what is not known has no place, but keeps its colour.
+INLINE void pack(unsigned *cloud, const byte *colours, size_t at, int x, int y, float z,
+                 float metres, const View &v) {
+  const float point = isfinite(z) ? z : NAN;
+  float *numbers = (float *)(cloud + at * 5);
+  numbers[0] = point * ((x - v.cx) / v.fx);
+  numbers[1] = point * ((y - v.cy) / v.fy);
+  numbers[2] = point;
+  numbers[4] = metres;
+  unsigned colour = 0;
+  if (v.channels == 1) {
+    colour = 0x010101u * colours[at];
+  } else if (v.channels == 3) {
+    const byte *pixel = colours + at * 3;
+    colour = (unsigned)pixel[v.swap ? 2 : 0] << 16 | (unsigned)pixel[1] << 8 |
+             (unsigned)pixel[v.swap ? 0 : 2];
+  }
+  cloud[at * 5 + 3] = colour;
 }
 
 // A number of a map, restored to the grid of the image; rho is what is interpolated.
@@ -191,10 +217,13 @@ KERNEL publish(const float *map, const float *score, const byte *far, const byte
   const size_t at = (size_t)y * p.width + x;
   const float o = restored(map, p, x, y, true);
   const float rho = p.s * o + p.t;
-  const float relative = score ? restored(score, p, x, y, false) : p.relative;
-  const float own = relative * rho;
-  const float deviation =
-      sqrtf(own * own + p.floor * p.floor + fmaxf(p.ss * o * o + 2.0f * p.st * o + p.tt, 0.0f));
+  const float told = score ? restored(score, p, x, y, false) : p.relative;
+  float deviation = told;
+  if (!p.absolute) {
+    const float own = told * rho;
+    deviation =
+        sqrtf(own * own + p.floor * p.floor + fmaxf(p.ss * o * o + 2.0f * p.st * o + p.tt, 0.0f));
+  }
   float z = 1.0f / rho;
   if (rho < p.rho_far) z = INFINITY;
   else if (rho > p.rho_near) z = -INFINITY;
@@ -205,21 +234,64 @@ KERNEL publish(const float *map, const float *score, const byte *far, const byte
   const float metres = known ? z * share / (1.0f - bound * bound) : NAN;
   if (depth) depth[at] = z;
   if (sigma) sigma[at] = metres;
-  if (!cloud) return;
-  const float point = known ? z : NAN;
-  float *numbers = (float *)(cloud + at * 5);
-  numbers[0] = point * ((x - p.cx) / p.fx);
-  numbers[1] = point * ((y - p.cy) / p.fy);
-  numbers[2] = point;
-  numbers[4] = metres;
-  unsigned colour = 0;
-  if (p.channels == 1) {
-    colour = 0x010101u * colours[at];
-  } else if (p.channels == 3) {
-    const byte *pixel = colours + at * 3;
-    colour = (unsigned)pixel[p.swap ? 2 : 0] << 16 | (unsigned)pixel[1] << 8 |
-             (unsigned)pixel[p.swap ? 0 : 2];
+  const View view = {p.fx, p.fy, p.cx, p.cy, p.channels, p.swap};
+  if (cloud) pack(cloud, colours, at, x, y, z, metres, view);
+}
+
+struct Finish {
+  int width, height, channels, swap;
+  float jump, grazing_x, grazing_y, sigmas;  // grazing: focal length times tangent of the angle
+  float fx, fy, cx, cy;
+};
+
+enum { CELL = 4 };  // side of the cells over which the noise of a surface is taken [px]
+
+// The least relative sigma of every cell; NaN where nothing is known.
+KERNEL calm(const float *depth, const float *sigma, float *cells, const Finish p) {
+  PIXEL(x, y);
+  const int across = (p.width + CELL - 1) / CELL, down = (p.height + CELL - 1) / CELL;
+  if (x >= across || y >= down) return;
+  float least = NAN;
+  for (int v = CELL * y; v < CELL * (y + 1) && v < p.height; v++)
+    for (int u = CELL * x; u < CELL * (x + 1) && u < p.width; u++) {
+      const size_t at = (size_t)v * p.width + u;
+      least = fminf(least, sigma[at] / depth[at]);  // takes the number where one is NaN
+    }
+  cells[y * across + x] = least;
+}
+
+INLINE bool on_slope(float before, float after, float limit) {
+  return (before > limit && after > limit) || (before < -limit && after < -limit);
+}
+
+// Takes away what hangs between two surfaces; see core.filters.flying_pixel_mask.
+KERNEL finish(const float *depth, const float *sigma, const float *cells, const byte *colours,
+              float *kept_depth, float *kept_sigma, unsigned *cloud, const Finish p) {
+  PIXEL(x, y);
+  if (x >= p.width || y >= p.height) return;
+  const size_t at = (size_t)y * p.width + x;
+  float z = depth[at], metres = sigma[at];
+  if (isfinite(z)) {
+    float noise = NAN;
+    const int across = (p.width + CELL - 1) / CELL, down = (p.height + CELL - 1) / CELL;
+    for (int j = -1; cells && j < 2; j++)
+      for (int i = -1; i < 2; i++) {
+        const int u = x / CELL + i, v = y / CELL + j;
+        if (u < 0 || v < 0 || u >= across || v >= down) continue;
+        noise = fminf(noise, cells[v * across + u]);
+      }
+    noise *= p.sigmas;
+    const float rx = (x - p.cx) / p.fx, ry = (y - p.cy) / p.fy;
+    const float column = fmaxf(fminf(1.0f / (p.grazing_x * (1.0f + rx * rx)), p.jump), noise);
+    const float row = fmaxf(fminf(1.0f / (p.grazing_y * (1.0f + ry * ry)), p.jump), noise);
+    const int w = p.width;
+    if ((x > 0 && x < w - 1 && on_slope(z - depth[at - 1], depth[at + 1] - z, z * column)) ||
+        (y > 0 && y < p.height - 1 && on_slope(z - depth[at - w], depth[at + w] - z, z * row)))
+      z = metres = NAN;
   }
-  cloud[at * 5 + 3] = colour;
+  kept_depth[at] = z;
+  kept_sigma[at] = metres;
+  const View view = {p.fx, p.fy, p.cx, p.cy, p.channels, p.swap};
+  if (cloud) pack(cloud, colours, at, x, y, z, metres, view);
 }
 """

@@ -18,6 +18,8 @@ from depth_perception.errors import DepthPerceptionError, FrameError, InferenceE
 from depth_perception.inference.backend import Backend, TensorSpec
 from depth_perception.inference.cards import ModelCard, with_tensor_names
 from depth_perception.inference.engine_inputs import fixed_size, inputs_at, Size, size_of
+from depth_perception.inference.frame_jobs import NetworkJob, Pending, Published, PublishJob
+from depth_perception.inference.tensorrt_backend import KERNELS_OFF
 from depth_perception.inference.tensorrt_build import BuildCancelledError, Watch
 from depth_perception.inference.tensorrt_ladder import Outcome
 
@@ -78,6 +80,10 @@ class _Job:
         """Whether nobody wanted it for a while."""
         return time.monotonic() - self.used_s > _IDLE_S
 
+    def failed(self, title: str, error: InferenceError) -> None:
+        """Never use the engine again."""
+        self.failure = f'the engine of {title} failed: {error}'
+
     def suits(self, shapes: Shapes) -> bool:
         """Return whether it is, or what it found is, for these shapes."""
         if shapes == self.shapes:
@@ -98,6 +104,27 @@ class _Job:
         if self.outcome is not None and self.outcome.engine is not None:
             self.outcome.engine.close()
             self.outcome.engine = None
+
+
+class _Watched:
+    """A run after whose failure the engine is not used any more."""
+
+    def __init__(self, pending: Pending, job: _Job, title: str) -> None:
+        self._pending, self._job, self._title = pending, job, title
+
+    def result(self) -> dict[str, AnyArray]:
+        """Wait for the outputs."""
+        try:
+            return self._pending.result()
+        except InferenceError as error:
+            self._job.failed(self._title, error)
+            raise
+        except DepthPerceptionError:
+            raise
+        except Exception as error:
+            failure = InferenceError(str(error))
+            self._job.failed(self._title, failure)
+            raise failure from error
 
 
 @final
@@ -168,10 +195,15 @@ class EngineBackend(Backend):
 
     @property
     def warning(self) -> str:  # type: ignore[override]
-        """Why there is no engine although there should be one; else ''."""
+        """Why there is no engine although there should be one, or no kernels; else ''."""
         job = self._main()
-        if job is None or job.outcome is None or job.engine is not None:
+        if job is None or job.outcome is None:
             return ''
+        if job.engine is not None:
+            problem = job.engine.kernels_problem
+            if problem in ('', KERNELS_OFF):
+                return ''
+            return f'images and clouds are made on the CPU: {problem}'
         why = job.failure or f'no engine of {self._title}: {job.outcome.why_lower}'
         return f'ONNX Runtime runs the network: {why}'
 
@@ -231,13 +263,52 @@ class EngineBackend(Backend):
         try:
             found = engine.infer(feeds)
         except InferenceError as error:
-            job.failure = f'the engine of {self._title} failed: {error}'
+            job.failed(self._title, error)
             return self._with_other(feeds)
+        self._serves(engine)
+        return found
+
+    def _serves(self, engine: Backend) -> None:
+        """Remember what runs the network, and let ONNX Runtime go when it was idle for long."""
         self.name = engine.name
         if self._other is not None and time.monotonic() - self._other_used_s > _IDLE_S:
             self._other.close()
             self._other = None
-        return found
+
+    @property
+    def takes_frames(self) -> bool:  # type: ignore[override]
+        """Whether there is an engine that may take them, or one is waited for."""
+        job = self._main()
+        if job is None or job.outcome is None:
+            return self._while_building == 'wait'
+        return job.engine is not None
+
+    @property
+    def kernels_problem(self) -> str:  # type: ignore[override]
+        """Why pictures and maps are left to the CPU; '' if they need not be."""
+        if not self.takes_frames:
+            return Backend.kernels_problem
+        job = self._main()
+        engine = None if job is None else job.engine
+        return '' if engine is None else engine.kernels_problem
+
+    def begin(self, job: NetworkJob) -> Pending | None:
+        """Start a run on the engine; None while there is none for these shapes."""
+        found = self._job_for(job.all_shapes())
+        if found is not None and self._while_building == 'wait':
+            found.thread.join()
+        engine = None if found is None else found.engine
+        pending = None if engine is None else engine.begin(job)
+        if pending is None or found is None or engine is None:
+            return None
+        self._serves(engine)
+        return _Watched(pending, found, self._title)
+
+    def publish(self, job: PublishJob) -> Published | None:
+        """Make depth, sigma and cloud on the GPU; None where the CPU must."""
+        found = self._main()
+        engine = None if found is None else found.engine
+        return None if engine is None else engine.publish(job)
 
     def _with_other(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         if self._other is None:

@@ -7,9 +7,11 @@ package, which is what images go through where there is no GPU.
 from __future__ import annotations
 
 import ctypes
+import math
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.cloud import pack_cloud
+from depth_perception.core.filters import flying_pixel_mask
 from depth_perception.core.frame import Picture
 from depth_perception.core.types import AnyArray, DepthMap, Mask, SigmaMap
 from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
@@ -43,11 +45,22 @@ class PublishArguments(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int) for name in (
             'width', 'height', 'map_width', 'map_height', 'scaled_width', 'scaled_height', 'left',
-            'top', 'kind', 'channels', 'swap',
+            'top', 'kind', 'channels', 'swap', 'absolute',
         )),
         *((name, ctypes.c_float) for name in (
             'gain', 'bias', 's', 't', 'ss', 'st', 'tt', 'relative', 'floor', 'rho_near', 'rho_far',
             'most_sigma', 'fx', 'fy', 'cx', 'cy',
+        )),
+    )  # fmt: skip
+
+
+class FinishArguments(ctypes.Structure):
+    """`struct Finish` of the kernels."""
+
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ('width', 'height', 'channels', 'swap')),
+        *((name, ctypes.c_float) for name in (
+            'jump', 'grazing_x', 'grazing_y', 'sigmas', 'fx', 'fy', 'cx', 'cy',
         )),
     )  # fmt: skip
 
@@ -174,31 +187,58 @@ def publish_twin(
     Args:
         network_map: (H_net, W_net) float32, what the network says.
         arguments: What to make of it.
-        score: (H_net, W_net) float32 relative sigma; None takes `arguments.relative`.
+        score: (H_net, W_net) float32 relative sigma, or sigma of rho [1/m] where the arguments
+            say `absolute`; None takes `arguments.relative`.
         far: (H, W) bool, sky.
     """
     a = arguments
     value = np.float32(a.gain) * network_map + np.float32(a.bias)
     with np.errstate(all='ignore'):
         if a.kind == DEPTH:
-            value = np.reciprocal(value)
+            inverse = np.reciprocal(np.maximum(value, np.float32(1e-6)))
+            value = np.where(value > 0.0, inverse, np.float32(np.nan))
         elif a.kind == LOG:
             value = np.exp(-value)
         o = _restored(value, a)
         rho = np.float32(a.s) * o + np.float32(a.t)
-        own = (a.relative if score is None else _restored(score, a)) * rho
-        shared = np.maximum(a.ss * o * o + 2.0 * a.st * o + a.tt, 0.0)
-        deviation = np.sqrt(own * own + a.floor * a.floor + shared)
+        told = np.float32(a.relative) if score is None else _restored(score, a)
+        deviation = np.broadcast_to(told, rho.shape)
+        if not a.absolute:
+            own = told * rho
+            shared = np.maximum(a.ss * o * o + 2.0 * a.st * o + a.tt, 0.0)
+            deviation = np.sqrt(own * own + a.floor * a.floor + shared)
         depth: DepthMap = np.reciprocal(rho, dtype=np.float32)
         depth[rho > a.rho_near] = -np.inf
         depth[rho < a.rho_far] = np.inf
-        certain = (deviation > 0.0) & (deviation <= a.most_sigma * np.maximum(rho, a.rho_far))
+        most = np.float32(a.most_sigma) * np.maximum(rho, np.float32(a.rho_far))
+        certain = (deviation > 0.0) & (deviation <= most)
         depth[~certain] = np.nan
         if far is not None:
             depth[far] = np.inf
     sigma = sigma_depth_from_inverse_depth(depth, deviation.astype(np.float32))
     sigma[~np.isfinite(depth)] = np.nan
     return depth, sigma
+
+
+def finish_twin(
+    depth: DepthMap, sigma: SigmaMap, arguments: FinishArguments
+) -> tuple[DepthMap, SigmaMap]:
+    """Return depth and sigma [m] without flying pixels, as `calm` and `finish` write them."""
+    a = arguments
+    angle_deg = math.degrees(math.atan(a.grazing_x / a.fx))
+    flying = flying_pixel_mask(
+        depth, camera_of(a), a.jump, angle_deg, sigma if a.sigmas > 0.0 else None,
+        a.sigmas / math.sqrt(2.0),
+    )  # fmt: skip
+    kept_depth, kept_sigma = depth.copy(), sigma.copy()
+    kept_depth[flying] = kept_sigma[flying] = np.nan
+    return kept_depth, kept_sigma
+
+
+def camera_of(arguments: PublishArguments | FinishArguments) -> PinholeCamera:
+    """Return the camera that a kernel was told of."""
+    a = arguments
+    return PinholeCamera(a.width, a.height, a.fx, a.fy, a.cx, a.cy)
 
 
 def cloud_twin(

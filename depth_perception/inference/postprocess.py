@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 import time
 from types import MappingProxyType
@@ -23,12 +24,17 @@ from depth_perception.core.temporal import TemporalFilter
 from depth_perception.core.temporal_motion import MotionFilter, NO_POSE
 from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
+from depth_perception.inference.frame_jobs import Published
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
 
 # Measured by benchmark/temporal_fusion.py: what lets sigma stay honest over a sequence.
 MATCHER_CORRELATION = 0.5  # its noise is new in every frame
 NETWORK_CORRELATION = 0.9  # sees the same thing again, and makes the same of it
+
+
+Maps = tuple[InverseDepthMap, SigmaMap, Mask | None]
+Publish = Callable[[Maps, float], Published | None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,11 @@ class Postprocessor:
         self._motion.reset()
 
     def finish(
-        self, raw: RawEstimate, frame: MonoFrame | StereoFrame, settings: EstimatorSettings
+        self,
+        raw: RawEstimate,
+        frame: MonoFrame | StereoFrame,
+        settings: EstimatorSettings,
+        publish: Publish | None = None,
     ) -> DepthEstimate:
         """Return the estimate that may be published.
 
@@ -100,6 +110,8 @@ class Postprocessor:
             raw: Metric inverse depth of the frame.
             frame: The frame it was made from.
             settings: Range, sigma gate and filters.
+            publish: Judges, filters and packs inverse depth with its sigma and the sky elsewhere,
+                given the greatest sigma_rho / rho too; where it returns None it is done here.
 
         Returns:
             Depth with NaN unknown, +Inf beyond range, -Inf too near.
@@ -107,14 +119,21 @@ class Postprocessor:
         start = time.perf_counter()
         rho, sigma_rho = self._over_time(raw, frame, settings)
         most_sigma = relative_limit(raw.scale, settings.max_relative_sigma)
-        depth = _judged_depth(rho, sigma_rho, raw.far, settings, most_sigma)
-        sigma = sigma_depth_from_inverse_depth(depth, sigma_rho)
-        if settings.filters__flying_pixels:
-            depth[_flying(depth, sigma, frame.camera, settings)] = np.nan
-        if settings.filters__speckle_area_px > 0:
-            _remove_speckles(depth, rho, settings)
+        published = None
+        if publish is not None and settings.filters__speckle_area_px == 0:
+            published = publish((rho, sigma_rho, raw.far), most_sigma)
+        if published is not None:
+            depth, sigma = published.depth, published.sigma
+        else:
+            depth = _judged_depth(rho, sigma_rho, raw.far, settings, most_sigma)
+            sigma = sigma_depth_from_inverse_depth(depth, sigma_rho)
+            if settings.filters__flying_pixels:
+                depth[_flying(depth, sigma, frame.camera, settings)] = np.nan
+            if settings.filters__speckle_area_px > 0:
+                _remove_speckles(depth, rho, settings)
         valid = np.isfinite(depth)
-        sigma[~valid] = np.nan
+        if published is None:
+            sigma[~valid] = np.nan
         disparity = raw.disparity
         if disparity is not None:
             values = disparity.values.copy()
@@ -135,6 +154,7 @@ class Postprocessor:
             score=raw.score,
             tail=raw.tail,
             gross_share=raw.gross_share,
+            cloud=None if published is None else published.cloud,
         )
 
     def _over_time(

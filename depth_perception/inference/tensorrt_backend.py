@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, final
 
@@ -11,6 +11,9 @@ from depth_perception.core.types import AnyArray
 from depth_perception.errors import InferenceError, ModelError
 from depth_perception.inference.backend import Backend, TensorSpec
 from depth_perception.inference.cuda_runtime import CudaRuntime, Slot
+from depth_perception.inference.frame_jobs import NetworkJob, Published, PublishJob
+from depth_perception.inference.frame_runner import FrameRunner, published, Recorder
+from depth_perception.inference.kernel_twins import TYPES
 from depth_perception.inference.tensorrt_api import Engine, make_log, Runtime, TensorRT
 import numpy as np
 
@@ -24,6 +27,7 @@ _DTYPES = {
     'BOOL': 'bool',
 }
 _WARM_UPS = 3
+KERNELS_OFF = 'tensorrt.kernels is off'
 
 
 @final
@@ -39,13 +43,14 @@ class TensorRTBackend(Backend):
         open_cuda: Returns the CUDA runtime; called in the thread of the backend.
         description: What is said of it in the log.
         graph: Record the run of a shape once and replay it, where the CUDA runtime can.
+        kernels: Whether pictures and maps may be left to the fused kernels.
         constants: Inputs that became part of the engine; what is fed for them is not looked at.
 
     Raises:
         InferenceError: If the plan is not one for this GPU and this TensorRT, or CUDA fails.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last three have good defaults
         self,
         tensorrt: TensorRT,
         plan: bytes,
@@ -53,9 +58,12 @@ class TensorRTBackend(Backend):
         description: str,
         *,
         graph: bool = True,
+        kernels: bool = True,
         constants: Mapping[str, AnyArray] = MappingProxyType({}),
     ) -> None:
         self.name = tensorrt.flavour
+        self.kernels_problem = '' if kernels else KERNELS_OFF
+        self._checked: set[Hashable] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='cuda')
         try:
             self._runner: _Runner | None = self._thread.submit(
@@ -75,6 +83,58 @@ class TensorRTBackend(Backend):
             raise InferenceError('the engine is closed')
         wanted = {spec.name: feeds[spec.name] for spec in self._runner.inputs}
         return self._thread.submit(self._runner.run, wanted).result()
+
+    @property
+    def takes_frames(self) -> bool:  # type: ignore[override]
+        """Whether the engine can still run."""
+        return self._runner is not None
+
+    def prepare_kernels(self) -> None:
+        """Compile the kernels, so that the first frame need not wait for it."""
+        if self._runner is not None and not self.kernels_problem:
+            self.kernels_problem = self._thread.submit(self._runner.make_kernels).result()
+
+    def begin(self, job: NetworkJob) -> Future[dict[str, AnyArray]] | None:
+        """Start a run; see `Backend.begin`. The first of a kind checks the kernel before."""
+        runner = self._runner
+        if runner is None or not self._suits(job, runner):
+            return None
+        kind = tuple((i.tensor, i.first, bytes(i.arguments)) for i in job.images)
+        if job.images and kind not in self._checked and not self.kernels_problem:
+            self.kernels_problem = self._thread.submit(runner.check_images, job).result()
+            self._checked.add(kind)
+        if job.images and self.kernels_problem:
+            return None
+        return self._thread.submit(runner.run_job, job)
+
+    def _suits(self, job: NetworkJob, runner: _Runner) -> bool:
+        """Return whether the inputs are those of the engine; `infer` says what is wrong."""
+        if job.all_shapes().keys() != {spec.name for spec in self.inputs}:
+            return False
+        inputs = {spec.name: spec for spec in runner.inputs}
+        if any(spec.problem(job.feeds[n]) for n, spec in inputs.items() if n in job.feeds):
+            return False
+        return all(
+            i.tensor in inputs and inputs[i.tensor].dtype == TYPES[i.arguments.type]
+            for i in job.images
+        )
+
+    def publish(self, job: PublishJob) -> Published | None:
+        """Make depth, sigma and cloud; see `Backend.publish`. A new kind is checked before."""
+        runner = self._runner
+        if runner is None or self.kernels_problem:
+            return None
+        kind = job.rho.shape, job.finish is None, job.far is None, job.publish.channels
+        if kind not in self._checked:
+            self.kernels_problem = self._thread.submit(runner.check_maps, job).result()
+            self._checked.add(kind)
+            if self.kernels_problem:
+                return None
+        try:
+            return self._thread.submit(runner.publish, job).result()
+        except Exception as error:  # noqa: BLE001 - the CPU does the same
+            self.kernels_problem = f'the kernels failed: {error}'
+            return None
 
     def close(self) -> None:
         """Free the engine, its memory and its thread."""
@@ -116,6 +176,10 @@ class _Runner:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._wants_graph = graph and self._cuda.captures
         self._graph: Any = None
+        self._generation = 0  # of the slots; graphs of an earlier one must not run
+        self._frames: FrameRunner | None = None
+        self._before = Recorder(self._cuda, wanted=graph)
+        self._after = Recorder(self._cuda, wanted=graph)
 
     def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         """Return the outputs; their arrays are used again by the next run."""
@@ -131,9 +195,87 @@ class _Runner:
         self._cuda.synchronise(self._stream)
         return {spec.name: self._slots[spec.name].host for spec in self.outputs}
 
-    def _queue(self) -> None:
+    def make_kernels(self) -> str:
+        """Compile the kernels; return why that cannot be, or ''."""
+        if self._frames is None:
+            try:
+                self._frames = FrameRunner(self._cuda)
+            except Exception as error:  # noqa: BLE001 - of a compiler that may not be installed
+                return f'the kernels cannot be compiled: {error}; set tensorrt.kernels to false'
+        return ''
+
+    def check_images(self, job: NetworkJob) -> str:
+        """Return why tensors of pictures are better made on the CPU; '' if they are right."""
+        problem = self.make_kernels()
+        if problem or self._frames is None:
+            return problem
+        try:
+            self._fill(job)
+            found = self._frames.check_images(job.images, self._slots, self._stream)
+        except Exception as error:  # noqa: BLE001 - the CPU does the same
+            return f'the kernels failed: {error}'
+        return f'a kernel does not compute what its twin does: {found}' if found else ''
+
+    def check_maps(self, job: PublishJob) -> str:
+        """Return why maps are better judged and packed on the CPU; '' if that is right here."""
+        problem = self.make_kernels()
+        if problem or self._frames is None:
+            return problem
+        try:
+            found = self._frames.check_maps(job, self._stream)
+        except Exception as error:  # noqa: BLE001 - the CPU does the same
+            return f'the kernels failed: {error}'
+        return f'a kernel does not compute what its twin does: {found}' if found else ''
+
+    def _fill(self, job: NetworkJob) -> None:
+        shapes = {spec.name: job.all_shapes()[spec.name] for spec in self.inputs}
+        if shapes != self._shapes:
+            self._prepare(shapes)
         for spec in self.inputs:
-            self._cuda.upload(self._slots[spec.name], self._stream)
+            if spec.name in job.feeds:
+                np.copyto(self._slots[spec.name].host, job.feeds[spec.name])
+
+    def run_job(self, job: NetworkJob) -> dict[str, AnyArray]:
+        """Return the outputs of a frame, in arrays of their own."""
+        self._fill(job)
+        frames = self._frames
+        places = frames.fill(job.images) if frames is not None and job.images else []
+
+        def queue() -> None:
+            if frames is not None:
+                frames.queue_images(job.images, places, self._slots, self._stream)
+            self._queue([spec.name for spec in self.inputs if spec.name in job.feeds])
+
+        kinds = tuple((i.tensor, i.first, bytes(i.arguments)) for i in job.images)
+        key = self._generation, kinds, tuple(slot.address for slot in places)
+        if not self._before.run(key, queue, self._stream):
+            self._stream = self._cuda.make_stream()
+            queue()
+        self._cuda.synchronise(self._stream)
+        return {spec.name: self._slots[spec.name].host.copy() for spec in self.outputs}
+
+    def publish(self, job: PublishJob) -> Published:
+        """Return depth, sigma and cloud of a metric map."""
+        frames = self._frames
+        if frames is None:
+            raise InferenceError('there are no kernels')
+        slots = frames.fill_maps(job)
+        finish = b'' if job.finish is None else bytes(job.finish)
+        key = finish, bytes(job.publish), tuple((n, s.address) for n, s in slots.items())
+
+        def queue() -> None:
+            frames.queue_maps(job, slots, self._stream)
+
+        if not self._after.run(key, queue, self._stream):
+            self._stream = self._cuda.make_stream()
+            queue()
+        self._cuda.synchronise(self._stream)
+        return published(slots)
+
+    def _queue(self, uploaded: Iterable[str] | None = None) -> None:
+        names = [spec.name for spec in self.inputs] if uploaded is None else uploaded
+        for name in names:
+            self._cuda.upload(self._slots[name], self._stream)
         if not self._context.execute_async_v3(self._stream):
             raise InferenceError(f'the engine refuses to run: {self._why()}')
         for spec in self.outputs:
@@ -165,6 +307,7 @@ class _Runner:
 
     def _forget(self) -> None:
         self._shapes, self._graph = {}, None
+        self._generation += 1
         for slot in self._slots.values():
             self._cuda.free_slot(slot)
         self._slots = {}

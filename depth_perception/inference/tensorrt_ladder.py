@@ -72,6 +72,7 @@ class EngineWish:
         workspace_mib: Memory that kernels may take [MiB]; 0: what TensorRT likes.
         plugin_folder: Where the plugins of the card lie.
         graph: Record and replay runs.
+        kernels: Leave pictures and maps to the fused kernels.
     """
 
     card: ModelCard
@@ -82,6 +83,7 @@ class EngineWish:
     workspace_mib: int = 0
     plugin_folder: str = ''
     graph: bool = True
+    kernels: bool = True
 
     def shapes(self) -> dict[str, ShapeRange]:
         """Return the range of shapes of each input.
@@ -291,6 +293,7 @@ def _opened(step: _Step, plan: bytes) -> TensorRTBackend:
         tools.open_cuda,
         f'{tools.tensorrt.title} {step.rung.value} on {where}',
         graph=wish.graph,
+        kernels=wish.kernels,
         constants=wish.constants(),
     )
 

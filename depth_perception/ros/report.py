@@ -41,6 +41,7 @@ def figures_of_estimator(estimator: DepthEstimator[Any]) -> dict[str, Any]:
         'model': estimator.card.id,
         'backend': estimator.backend.name,
         'backend reason': estimator.backend.description,
+        'gpu kernels': estimator.kernels,
         'sigma calibration': estimator.sigma.model.name,
         'sigma temperature': estimator.sigma.state.temperature,
         **{f'package {name}': text for name, text in installation_report().items()},

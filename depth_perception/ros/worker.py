@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 import threading
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from depth_perception.core.estimate import DepthEstimate
 from depth_perception.errors import CalibrationError, FrameError, ModelError, NotMetricError
-from depth_perception.inference.estimator_base import DepthEstimator
+from depth_perception.inference.estimator_base import DepthEstimator, Ticket
 from depth_perception.messages.frames import FrameReader, MessageSet
 from depth_perception.parameters import NodeSettings
 from depth_perception.ros.latency import RateMeter, StageTimes
@@ -18,12 +19,39 @@ from depth_perception.ros.mailbox import Mailbox
 from depth_perception.ros.output_kinds import labelled, Result
 from depth_perception.ros.outputs import Outputs
 
+T = TypeVar('T')
 _HOUR_S = 3600.0
 _FUTURE_S = 0.1  # stamps further ahead of the clock than this are worth a warning
 
 
+@dataclass
+class _Begun:
+    """A frame whose estimate was begun.
+
+    Attributes:
+        messages: What it was made of.
+        ticket: What the estimator knows of it.
+        names: Outputs to make.
+        calibrations: Of the reader, when the frame was made.
+        taken_s: When the messages were taken, on the clock of `time.perf_counter` [s].
+        decoded_s: When the images were decoded.
+        age_s: Age of the messages when they were taken [s].
+    """
+
+    messages: MessageSet
+    ticket: Ticket[Any]
+    names: frozenset[str]
+    calibrations: int
+    taken_s: float
+    decoded_s: float
+    age_s: float
+
+
 class Worker:
     """Serves the newest set of messages, one at a time, in a thread of its own.
+
+    Where the network runs by itself, on a GPU, the next frame is begun before the results of this
+    one are published. No result waits for a frame that has not come yet.
 
     Attributes:
         times: Durations of the stages of served frames.
@@ -85,64 +113,99 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (messages := self._mailbox.take()) is not None:
-            try:
-                self._serve(messages)
-            except FrameError as error:
-                self._ledger.drop(error.cause, str(error))
-            except CalibrationError as error:
-                self._ledger.drop('calibration', str(error))
-            except NotMetricError as error:
-                self.not_metric = str(error)
-                self._ledger.count('not_metric')
-                self._ledger.error('not_metric', f'no metric depth is published: {error}')
-            except ModelError as error:
-                self._ledger.drop('inference', str(error))
-            except Exception as error:  # noqa: BLE001 - the thread must outlive any frame
-                if not self._mailbox.closed:
-                    self._ledger.defect('a frame', error)
+        begun: _Begun | None = None
+        while begun is not None or not self._mailbox.closed:
+            if begun is None:
+                begun = self._begun(self._mailbox.take())
+                continue
+            begun.ticket.wait()
+            result = self._guarded(self._finished, begun)
+            finished_s, following = time.perf_counter(), None
+            if begun.ticket.running is not None and begun.ticket.settings.tensorrt__overlap:
+                following = self._begun(self._mailbox.take(0.0))
+            if result is not None:
+                overlapped_ms = (time.perf_counter() - finished_s) * 1e3
+                self._guarded(self._publish, begun, result, overlapped_ms)
+            begun = following
 
-    def _serve(self, messages: MessageSet) -> None:
-        """Serve one set of messages with one snapshot of the settings."""
+    def _begun(self, messages: MessageSet | None) -> _Begun | None:
+        """Return a frame that was begun; None if there is none, or it cannot be served."""
+        return None if messages is None else self._guarded(self._begin, messages)
+
+    def _guarded(self, work: Callable[..., T | None], *arguments: Any) -> T | None:
+        """Return what a step of a frame gives; None, and the reason told, if it fails."""
+        try:
+            return work(*arguments)
+        except FrameError as error:
+            self._ledger.drop(error.cause, str(error))
+        except CalibrationError as error:
+            self._ledger.drop('calibration', str(error))
+        except NotMetricError as error:
+            self.not_metric = str(error)
+            self._ledger.count('not_metric')
+            self._ledger.error('not_metric', f'no metric depth is published: {error}')
+        except ModelError as error:
+            self._ledger.drop('inference', str(error))
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any frame
+            if not self._mailbox.closed:
+                self._ledger.defect('a frame', error)
+        return None
+
+    def _begin(self, messages: MessageSet) -> _Begun | None:
+        """Begin a set of messages with one snapshot of the settings."""
         settings = self._settings()
         taken_s = time.perf_counter()
-        self._check_age(messages, settings)
+        age_s = self._check_age(messages, settings)
         names = self._outputs.wanted()
         if not names:
             self._ledger.count('no_subscriber')
-            return
+            return None
         frame = self._reader.frame_from(messages)
-        self._forget_if_new(messages.epoch)
+        calibrations = self._reader.calibrations
         decoded_s = time.perf_counter()
         self._estimator.settings = settings
-        estimate = self._estimator.estimate(frame)
+        ticket = self._estimator.begin(frame)
+        return _Begun(messages, ticket, names, calibrations, taken_s, decoded_s, age_s)
+
+    def _finished(self, begun: _Begun) -> Result:
+        """Return the result of a frame that was begun."""
+        self._forget_if_new(begun.messages.epoch, begun.calibrations)
+        self._estimator.wants_cloud = 'points' in begun.names
+        estimate = self._estimator.finish(begun.ticket)
         self.not_metric = ''
         self._watch_scale(estimate.report.jump)
         if self._estimator.temporal_problem:
             self._ledger.warn('not_fused', self._estimator.temporal_problem)
-        header = labelled(messages.images[0].header, settings.output_frame_id)
-        result = Result(estimate, frame, header, settings)
+        settings = begun.ticket.settings
+        header = labelled(begun.messages.images[0].header, settings.output_frame_id)
+        return Result(estimate, begun.ticket.frame, header, settings)
+
+    def _publish(self, begun: _Begun, result: Result, overlapped_ms: float) -> None:
+        """Publish a result, and count what it took, `overlapped_ms` for beginning the next one."""
         if self._mailbox.closed:
             return
-        published_ms = self._outputs.publish(names, result)
-        self.newest = estimate
+        estimate, messages = result.estimate, begun.messages
+        published_ms = self._outputs.publish(begun.names, result)
+        # Its cloud lies in memory that the next one fills.
+        self.newest = estimate if estimate.cloud is None else replace(estimate, cloud=None)
         self._ledger.frames_out += 1
         self.rate.tick()
-        queue_s = taken_s - messages.received_s
+        queue_s = begun.taken_s - messages.received_s
         stamped = {}
-        if abs(self.input_age_s) < _HOUR_S:  # else the stamps are of another clock: a bag's
+        if abs(begun.age_s) < _HOUR_S:  # else the stamps are of another clock: a bag's
             stamped = {
                 'total': (self._now_ns() - messages.stamp_ns) / 1e6,
-                'arrive': (self.input_age_s - queue_s) * 1e3,
+                'arrive': (begun.age_s - queue_s) * 1e3,
             }
         self.times.add(
             {
                 **stamped,
                 'queue': queue_s * 1e3,
-                'decode image': (decoded_s - taken_s) * 1e3,
+                'decode image': (begun.decoded_s - begun.taken_s) * 1e3,
                 **estimate.timings_ms,
                 **published_ms,
-                'service': (time.perf_counter() - taken_s) * 1e3,
+                **({'begin next': overlapped_ms} if begun.ticket.running is not None else {}),
+                'service': (time.perf_counter() - begun.taken_s) * 1e3,
             }
         )
 
@@ -157,7 +220,8 @@ class Worker:
         moment, text = self._jump
         return text if time.monotonic() - moment < QUIET_S else ''
 
-    def _check_age(self, messages: MessageSet, settings: NodeSettings) -> None:
+    def _check_age(self, messages: MessageSet, settings: NodeSettings) -> float:
+        """Return the age of messages [s]; raise if they are too old."""
         now_ns = self._now_ns()
         age_s = self.input_age_s = (now_ns - messages.stamp_ns) / 1e9
         if now_ns == 0:
@@ -172,7 +236,7 @@ class Worker:
             )
         limit_s = settings.max_input_age_s
         if limit_s <= 0.0 or age_s <= limit_s:
-            return
+            return age_s
         if age_s > _HOUR_S:
             advice = 'is this a bag? Set use_sim_time:=true with a /clock, or max_input_age_s:=0'
         else:
@@ -181,9 +245,9 @@ class Worker:
             'too_old', f'image is {age_s:.3f} s old, max_input_age_s is {limit_s:g} s; {advice}'
         )
 
-    def _forget_if_new(self, epoch: int) -> None:
+    def _forget_if_new(self, epoch: int, calibrations: int) -> None:
         """Reset the estimator where its memory belongs to another time or another camera."""
-        remembered = (epoch, self._reader.calibrations)
+        remembered = (epoch, calibrations)
         if remembered != self._remembered:
             self._estimator.reset()
             self._remembered = remembered

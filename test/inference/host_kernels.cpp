@@ -11,6 +11,16 @@ extern "C" void host_publish(const float *map, const float *score, const byte *f
     for (host_x = 0; host_x < p->width + 3; host_x++)
       publish(map, score, far, colours, depth, sigma, cloud, *p);
 }
+extern "C" void host_finish(const float *depth, const float *sigma, float *cells,
+                            const byte *colours, float *kept_depth, float *kept_sigma,
+                            unsigned *cloud, const Finish *p) {
+  for (host_y = 0; cells && host_y < p->height; host_y++)
+    for (host_x = 0; host_x < p->width; host_x++) calm(depth, sigma, cells, *p);
+  for (host_y = 0; host_y < p->height + 3; host_y++)
+    for (host_x = 0; host_x < p->width + 3; host_x++)
+      finish(depth, sigma, cells, colours, kept_depth, kept_sigma, cloud, *p);
+}
+extern "C" int size_of_finish() { return sizeof(Finish); }
 extern "C" int size_of_prepare() { return sizeof(Prepare); }
 extern "C" int size_of_publish() { return sizeof(Publish); }
 
@@ -27,4 +37,17 @@ extern "C" void launch_publish(void **a, int width, int height) {
       publish(value<const float *>(a[0]), value<const float *>(a[1]), value<const byte *>(a[2]),
               value<const byte *>(a[3]), value<float *>(a[4]), value<float *>(a[5]),
               value<unsigned *>(a[6]), value<Publish>(a[7]));
+}
+extern "C" void launch_calm(void **a, int width, int height) {
+  for (host_y = 0; host_y < height; host_y++)
+    for (host_x = 0; host_x < width; host_x++)
+      calm(value<const float *>(a[0]), value<const float *>(a[1]), value<float *>(a[2]),
+           value<Finish>(a[3]));
+}
+extern "C" void launch_finish(void **a, int width, int height) {
+  for (host_y = 0; host_y < height; host_y++)
+    for (host_x = 0; host_x < width; host_x++)
+      finish(value<const float *>(a[0]), value<const float *>(a[1]), value<const float *>(a[2]),
+             value<const byte *>(a[3]), value<float *>(a[4]), value<float *>(a[5]),
+             value<unsigned *>(a[6]), value<Finish>(a[7]));
 }

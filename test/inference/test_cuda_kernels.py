@@ -1,6 +1,7 @@
 """The kernels, compiled for the CPU, against their twins, and the twins against the CPU path."""
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from depth_perception.core.frame import MonoFrame, Picture
 from depth_perception.inference import kernel_twins as twins
 from depth_perception.inference.card_schema import InputSpec, PadSpec, ResizeSpec
 from depth_perception.inference.cuda_source import SOURCE
+from depth_perception.inference.frame_plan import publish_job
 from depth_perception.inference.postprocess import Postprocessor, RawEstimate
 from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.resize import plan_resize, restored_map
@@ -83,6 +85,7 @@ def on_host(host, image, arguments, like):
 def test_arguments_have_the_layout_of_the_kernels(host):
     assert host.size_of_prepare() == ctypes.sizeof(twins.PrepareArguments)
     assert host.size_of_publish() == ctypes.sizeof(twins.PublishArguments)
+    assert host.size_of_finish() == ctypes.sizeof(twins.FinishArguments)
 
 
 @pytest.mark.parametrize('order', ['rgb', 'bgr', 'grey'])
@@ -224,6 +227,70 @@ def test_publish_decodes_before_it_interpolates(host, kind, encode):
     ):  # fmt: skip
         for one, other in zip(found, wanted, strict=True):
             agree(one, other, 1e-4)
+
+
+@pytest.mark.parametrize('flying', ['off', 'plain', 'by sigma'])
+@pytest.mark.parametrize('sky', [False, True])
+def test_a_map_is_judged_and_packed_as_on_the_cpu(host, flying, sky):
+    settings = replace(
+        SETTINGS, filters__flying_pixels=flying != 'off',
+        filters__flying_sigmas=2.0 if flying == 'by sigma' else 0.0,
+    )  # fmt: skip
+    image = picture('bgr')
+    rho, sigma_rho = slopes()
+    far = np.zeros((48, 62), bool)
+    far[:6, 20:] = True
+    raw = RawEstimate(rho, sigma_rho, Scale(Rung.NETWORK), far if sky else None)
+    frame = MonoFrame(image, CAMERA)
+    wanted = Postprocessor().finish(raw, frame, settings)
+    job = publish_job((rho, sigma_rho, raw.far), CAMERA, image, settings, 0.3)
+    twin = twins.publish_twin(rho, job.publish, score=sigma_rho, far=raw.far)
+    first = kernel_of(host, rho, job.publish, sigma_rho, raw.far, image)
+    kernel = first
+    if job.finish is not None:
+        twin = twins.finish_twin(*twin, job.finish)
+        kernel = finish_of(host, *first[:2], job.finish, image)
+        assert 20 < np.isfinite(first[0]).sum() - np.isfinite(kernel[0]).sum() < 900
+    for found in (twin, kernel[:2]):
+        np.testing.assert_array_equal(found[0], wanted.depth)
+        np.testing.assert_array_equal(found[1], wanted.sigma)
+    packed = twins.cloud_twin(wanted.depth, wanted.sigma, CAMERA, image)
+    np.testing.assert_array_equal(kernel[2][..., 3], packed[..., 3])
+    numbers = [0, 1, 2, 4]
+    np.testing.assert_allclose(
+        kernel[2].view(np.float32)[..., numbers], packed.view(np.float32)[..., numbers],
+        rtol=1e-5, atol=1e-6,
+    )  # fmt: skip
+
+
+def slopes():
+    """Return inverse depth with steps, slopes across steps, holes and noise, and its sigma."""
+    random = np.random.default_rng(3)
+    rho = np.add.outer(np.linspace(0.15, 0.4, 48), np.zeros(62))
+    rho[:, 30:] += 0.5
+    rho[:, 27:30] += np.array([0.12, 0.25, 0.38])  # hangs between the two
+    rho[20:23, :25] *= np.array([1.4, 2.0, 2.8])[:, None]
+    rho[23:, :25] *= 3.5
+    rho[5:8, 10:14] = np.nan
+    rho[12:14, 3:6] = -0.2
+    rho[40:, 50:] = 2.0
+    rho *= 1.0 + 0.02 * random.standard_normal(rho.shape)
+    sigma = np.abs(rho) * random.uniform(0.01, 0.05, rho.shape)
+    sigma[30:34] *= 10.0
+    sigma[0, 0] = 0.0
+    return rho.astype(np.float32), sigma.astype(np.float32)
+
+
+def finish_of(host, depth, sigma, arguments, image):
+    kept, error = np.zeros_like(depth), np.zeros_like(sigma)
+    cloud = np.zeros((48, 62, 5), np.uint32)
+    cells = np.zeros((12, 16), np.float32) if arguments.sigmas > 0.0 else None
+    pixels = np.ascontiguousarray(image.pixels)
+    host.host_finish(
+        pointer(depth), pointer(sigma), pointer(cells), pointer(pixels), pointer(kept),
+        pointer(error), pointer(cloud), ctypes.byref(arguments),
+    )  # fmt: skip
+    return kept, error, cloud
 
 
 def test_nvcc_compiles_the_kernels(tmp_path):

@@ -263,13 +263,13 @@ def test_a_defect_in_one_frame_does_not_end_the_node(system, scene, capfd):
     heard = system.peer.listen('/depth/image_rect', Image)
     status = system.status()
     system.depth_after(heard, scene.stereo())
-    serve = node._estimator.estimate
+    serve = node._estimator.begin
 
     def fail_once(_frame):
-        node._estimator.estimate = serve
+        node._estimator.begin = serve
         raise RuntimeError('a defect')
 
-    node._estimator.estimate = fail_once
+    node._estimator.begin = fail_once
     system.send(scene.stereo())
     status.until_count('dropped internal_error')
     assert "RuntimeError('a defect')" in capfd.readouterr().err

@@ -41,8 +41,8 @@ class Spied:
         self.depths = system.peer.listen('/depth/image_rect', Image)
         system.peer.until(lambda: self.node.state == 'active', 'active node')
         self.frames = []
-        estimate = self.node._estimator.estimate
-        self.node._estimator.estimate = lambda f: [self.frames.append(f), estimate(f)][1]
+        begin = self.node._estimator.begin
+        self.node._estimator.begin = lambda f: [self.frames.append(f), begin(f)][1]
         rng = np.random.default_rng(3)
         grey = rng.integers(80, 84, (scene.height, scene.width, 3))
         self.pixels = grey.astype(np.uint8)

@@ -274,13 +274,13 @@ def test_latency_under_overload_stays_near_one_service(system, scene):
     heard = system.peer.listen('/depth/image_rect', Image)
     status = system.status()
     system.depth_after(heard, scene.stereo())
-    estimate, service_s = node._estimator.estimate, 0.05
+    begin, service_s = node._estimator.begin, 0.05
 
     def slow(frame):
         time.sleep(service_s)
-        return estimate(frame)
+        return begin(frame)
 
-    node._estimator.estimate = slow
+    node._estimator.begin = slow
     node._worker.times.clear()
     end = time.monotonic() + 3.0
     while time.monotonic() < end:
