@@ -4,9 +4,16 @@ import importlib.util
 from pathlib import Path
 import sys
 
+from hang_guard import HangGuard
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared'
+HANG_S = 300.0  # more than any limit inside a test; nothing takes as long that does not hang
+
+
+def pytest_configure(config):
+    if not config.option.usepdb and config.option.capture != 'no':  # nobody looks into it
+        config.pluginmanager.register(HangGuard(HANG_S))
 
 
 @pytest.fixture(scope='session')

@@ -113,6 +113,16 @@ class Recorder:
         if not self._waiting:
             self._node.get_logger().info(READY)
 
+    def finish(self) -> None:
+        """Write what has arrived and still waits, at most as much as the queues hold."""
+        for subscription in self._subscriptions:
+            for _ in range(QUEUE):
+                with subscription.handle:
+                    found = subscription.handle.take_message(subscription.msg_type, True)
+                if found is None:
+                    break
+                subscription.callback(found[0])
+
     def _subscribe(self, topic: str, kind: str, publishers: Sequence[Any]) -> None:
         cls = message_class(kind)
         if cls is None:
@@ -174,6 +184,7 @@ def record(node: Any, options: argparse.Namespace) -> int:
         recorder = Recorder(node, bag, options.topics, options.max_messages)
         while not stopped and time.monotonic() < end and not recorder.complete:
             executor.spin_once(timeout_sec=_DISCOVERY_S)
+        recorder.finish()
     finally:
         bag.close()
         executor.shutdown(timeout_sec=0.0)

@@ -160,6 +160,15 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
             self._worker.stop(timeout_s)
         self._jump_handle.unregister()
 
+    def destroy_node(self) -> None:
+        """Leave the graph at once.
+
+        rclpy forgets the state machine, which would hold the node in the middleware until the
+        garbage collector comes by, and the participant would go in the midst of anything.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _acquire(self) -> None:
         """Make what lives from configure to cleanup."""
         self._estimator = open_estimator(self.settings, self._opener)

@@ -38,7 +38,7 @@ def pids_in(folder):
     return [int(path.read_text()) for path in folder.glob('[0-9]*-[0-9]*')]
 
 
-def wait_for(condition, limit_s=15.0):
+def wait_for(condition, limit_s=90.0):
     until_s = time.monotonic() + limit_s
     while not condition() and time.monotonic() < until_s:
         time.sleep(0.02)
@@ -168,7 +168,7 @@ def test_a_unit_that_does_not_listen_is_given_up(units, tmp_path, times, grace_s
     with pytest.raises(Interrupted) as stopped:
         run_ordered(work, units.work, workers=2, grace_s=grace_s)
     pressing.join()
-    assert time.monotonic() - began_s < 15.0
+    assert time.monotonic() - began_s < 45.0
     assert stopped.value.results[0].outcome is None
     assert stopped.value.results[0].error == 'interrupted before it had ended'
     assert stopped.value.results[1].stopped

@@ -82,8 +82,8 @@ class TestRunning(unittest.TestCase):
     __test__ = False  # for launch_testing alone
 
     def test_player_ends(self, proc_info: Any) -> None:
-        proc_info.assertWaitForStartup(process='player', timeout=30)
-        proc_info.assertWaitForShutdown(process='player', timeout=60)
+        proc_info.assertWaitForStartup(process='player', timeout=60)
+        proc_info.assertWaitForShutdown(process='player', timeout=120)
 
 
 @launch_testing.post_shutdown_test()
@@ -116,11 +116,11 @@ def test_by_launch_testing(tmp_path):
         pytest.skip('depth_perception is not in an ament index: build it with colcon, source it')
     command = [sys.executable, '-m', 'launch_testing.launch_test', __file__]
     environment = os.environ | {
-        'ROS_DOMAIN_ID': '88',
+        'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
         'PYTHONWARNINGS': 'ignore',
         'TMPDIR': str(tmp_path),
     }
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=240, check=False
+        command, env=environment, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ros
 SMALL = {
     'sgbm__num_disparities': 32,
     'threads': 1,
-    'max_input_age_s': 10.0,
+    'max_input_age_s': 50.0,
     'diagnostics_period_s': 0.1,
 }
 LEFT, RIGHT = '/left/image_rect', '/right/image_rect'

@@ -108,7 +108,8 @@ def test_rate_counts_intervals(monkeypatch):
 
 
 def test_diagnostics_of_a_running_node_are_complete(system, scene):
-    system.start(StereoDepthNode, sgbm__num_disparities=32, diagnostics_period_s=0.1)
+    settings = {'max_input_age_s': 50.0, 'diagnostics_period_s': 0.1}
+    system.start(StereoDepthNode, sgbm__num_disparities=32, **settings)
     heard = system.peer.listen('/depth/image_rect', Image)
     array = system.peer.listen('/diagnostics', DiagnosticArray)
     status = system.status()

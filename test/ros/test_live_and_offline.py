@@ -59,9 +59,17 @@ def played(bag):
 
 def live(system, node_class, bag, **settings):
     """Return the depth images that the live node publishes."""
-    system.start(node_class, **settings)
+    node = system.start(node_class, **settings)
     heard = system.peer.listen('/depth/image_rect', Image)
-    return [system.depth_after(heard, messages) for messages in played(bag)]
+    depths = []
+    for number, messages in enumerate(played(bag)):
+        if points := messages.pop('/reference/points', None):
+            system.peer.publish('/reference/points', points)
+            received = node._references.buffer.received
+            known = lambda n=number: received['reference/points'] > n  # noqa: E731, B023
+            system.peer.until(known, 'points in the node')
+        depths.append(system.depth_after(heard, messages))
+    return depths
 
 
 def offline(bag, settings, references=None):

@@ -2,6 +2,9 @@
 
 from array import array
 import math
+import os
+import subprocess
+import sys
 import time
 
 from depth_perception.ros.mono_depth_node import MonoDepthNode
@@ -14,7 +17,7 @@ pytestmark = pytest.mark.ros
 HEIGHT_M, PITCH_DEG = 0.8, 25.0
 SETTINGS = {
     'threads': 1,
-    'max_input_age_s': 10.0,
+    'max_input_age_s': 50.0,
     'diagnostics_period_s': 0.1,
     'ground__pitch_deg': PITCH_DEG,
     'ground__camera_height_m': HEIGHT_M,
@@ -125,11 +128,41 @@ def test_raw_images_are_rectified(system, scene, floor):
     assert not any(infos[-1].d)
 
 
-def test_wrong_transport_is_explained(system, other_peer, monkeypatch):
+ANOTHER_PUBLISHER = """
+import sys
+import rclpy
+from sensor_msgs.msg import Image
+rclpy.init(args=[])
+node = rclpy.create_node('another')
+publisher = node.create_publisher(Image, sys.argv[1], 5)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def advertise_elsewhere(domain_id):
+    """Return a function that offers images, from a process of its own.
+
+    One participant may not use a topic with two types.
+    """
+    processes = []
+
+    def advertise(topic):
+        words = [sys.executable, '-c', ANOTHER_PUBLISHER, topic]
+        environment = os.environ | {'ROS_DOMAIN_ID': str(domain_id)}
+        processes.append(subprocess.Popen(words, stdin=subprocess.PIPE, env=environment))
+
+    yield advertise
+    for process in processes:
+        process.communicate()
+
+
+def test_wrong_transport_is_explained(system, advertise_elsewhere, monkeypatch):
     monkeypatch.setattr('depth_perception.ros.inputs.ARRIVING_S', 0.5)
     system.start(MonoDepthNode, image_transport='compressed', **SETTINGS, lazy=False)
-    other_peer.advertise('/image/compressed', Image)
-    said = system.status(NAME).until_message('waiting for image, camera_info')
+    advertise_elsewhere('/image/compressed')
+    said = system.status(NAME).until_message('carries sensor_msgs/msg/Image')
+    assert 'waiting for image, camera_info' in said.message
     assert '/image/compressed carries sensor_msgs/msg/Image' in said.message
     assert 'set image_transport:=raw' in said.message
 

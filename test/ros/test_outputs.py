@@ -25,7 +25,7 @@ def test_confidence_is_that_of_the_tail_in_force():
 
 
 def test_cloud_is_gated_by_sigma_live_and_the_depth_image_is_not(system, scene, values_of):
-    system.start(StereoDepthNode, sgbm__num_disparities=32, threads=1, max_input_age_s=10.0)
+    system.start(StereoDepthNode, sgbm__num_disparities=32, threads=1, max_input_age_s=50.0)
     heard = system.peer.listen('/depth/image_rect', Image)
     sigmas = system.peer.listen('/uncertainty/image', Image)
     clouds = system.peer.listen('/points', PointCloud2)
@@ -54,7 +54,7 @@ def test_depth_and_sigma_come_in_colours_with_a_legend_only_where_asked_for(
         StereoDepthNode,
         sgbm__num_disparities=32,
         threads=1,
-        max_input_age_s=10.0,
+        max_input_age_s=50.0,
         color__depth_near_m=1.0,
         color__depth_far_m=4.0,
         color__sigma_max_m=0.1,
@@ -83,7 +83,7 @@ def test_fusion_along_the_way_without_a_pose_is_pointed_out(system, scene, capfd
         StereoDepthNode,
         sgbm__num_disparities=32,
         threads=1,
-        max_input_age_s=10.0,
+        max_input_age_s=50.0,
         filters__temporal='motion',
     )
     heard = system.peer.listen('/depth/image_rect', Image)

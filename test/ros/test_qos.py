@@ -138,7 +138,7 @@ def test_an_incompatible_publisher_is_named(system):
 
 @pytest.mark.parametrize('qos', [BEST_EFFORT, RELIABLE], ids=['best_effort', 'reliable'])
 def test_publishers_of_either_kind_are_served(system, scene, qos):
-    system.start(StereoDepthNode, sgbm__num_disparities=32, threads=1, max_input_age_s=10.0)
+    system.start(StereoDepthNode, sgbm__num_disparities=32, threads=1, max_input_age_s=50.0)
     heard = system.peer.listen('/depth/image_rect', Image)
     for topic, message in scene.stereo().items():
         system.peer.advertise(topic, type(message), qos)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ros
 NAME = 'mono_depth_node'
 SETTINGS = {
     'threads': 1,
-    'max_input_age_s': 10.0,
+    'max_input_age_s': 50.0,
     'diagnostics_period_s': 0.1,
     'ground__pitch_deg': 25.0,
     'ground__camera_height_m': 0.8,

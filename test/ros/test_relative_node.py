@@ -21,7 +21,7 @@ class Robot:
         self.node = system.start(
             MonoDepthNode,
             threads=1,
-            max_input_age_s=10.0,
+            max_input_age_s=50.0,
             diagnostics_period_s=0.1,
             model=coded_network.write_network(folder),
             reference__source='points',
