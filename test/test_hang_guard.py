@@ -62,3 +62,11 @@ def test_what_ends_is_left_alone(run):
     done = run('def test_it():\n    pass\n', 60.0)
     assert done.returncode == 0
     assert 'hangs' not in done.stderr
+
+
+def test_names_of_any_length_and_many_lines_are_read(run):
+    named = "import pytest\n\n\n@pytest.mark.parametrize('it', [1], ids=[{name!r}])\n"
+    for name in ('n' * 200_000, 'two\nlines', 'ü' * 3000):
+        done = run(f'{named.format(name=name)}def test_it(it):\n    pass\n', 60.0)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert 'guard' not in done.stderr

@@ -14,6 +14,7 @@ import time
 
 GRACE_S = 10.0
 POLL_S = 0.5
+LONGEST = 400  # a line must arrive whole, which short ones do (PIPE_BUF)
 
 
 class HangGuard:
@@ -34,19 +35,24 @@ class HangGuard:
         self._guard.communicate()
 
     def _say(self, nodeid):
-        self._guard.stdin.write(f'{nodeid}\n'.encode())
-        self._guard.stdin.flush()
+        line = nodeid.encode('unicode_escape')[:LONGEST] + b'\n'
+        try:
+            os.write(self._guard.stdin.fileno(), line)
+        except BrokenPipeError:  # the guard is gone: the tests go on without it
+            os.write(2, b'\nthe guard against tests that hang has ended\n')
 
 
 def hanging(pid, limit_s):
     """Read from stdin which test begins, or '' at its end; return one that does not end."""
-    name, end_s = '', 0.0
+    name, end_s, rest = '', 0.0, b''
     while os.getppid() == pid:
         if select.select([0], [], [], POLL_S)[0]:
             said = os.read(0, 1 << 16)
             if not said:
                 break
-            name, end_s = said.decode().split('\n')[-2], time.monotonic() + limit_s
+            *lines, rest = (rest + said).split(b'\n')
+            if lines:
+                name, end_s = lines[-1].decode(), time.monotonic() + limit_s
         elif name and time.monotonic() > end_s:
             return name
     return ''
