@@ -13,6 +13,7 @@ pytest.importorskip('cv2')
 UNPROVEN = {  # builtin, or shipped and tested by what they answer
     'sgbm',
     'window-stereo',
+    'depth-perception-stereo-small',
     'floor-stixels',
 }
 CARDS = sorted(

@@ -1,0 +1,1 @@
+"""A stereo network of our own: its parts, its training and its export."""
