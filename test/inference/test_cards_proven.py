@@ -15,6 +15,7 @@ UNPROVEN = {  # builtin, or shipped and tested by what they answer
     'window-stereo',
     'depth-perception-stereo-small',
     'floor-stixels',
+    'room-depth',
 }
 CARDS = sorted(
     path.stem

@@ -1,0 +1,1 @@
+"""Furnished rooms for training the mono network: geometry, light and views."""
