@@ -117,7 +117,7 @@ STEREO_TEXT = (
 )
 MONO_TITLE = 'Mono: depth from the left image alone'
 MONO_TEXT = (
-    'The model that ships with the package has no learnt weights: it tells floor from obstacles '
+    'The default model has no learnt weights: it tells floor from obstacles '
     'by their looks, and stands each obstacle on the floor where it touches it. It is a '
     'baseline that needs no download, good for the floor and for upright things that stand on '
     'it; a learnt network does better, and its model card is all that has to change.'

@@ -12,7 +12,6 @@ With ``--shared`` the averaged weights are scored on the real validation frames 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.data import DataLoader
 
+from training.averaging import Average
 from training.mono.data import Scenes
 from training.mono.losses import losses, Weights
 from training.mono.model import MonoNetwork
@@ -43,23 +43,6 @@ def learning_rate(step: int, share: float, most: float) -> float:
     rate = most * min(1.0, (1.0 + step) / WARM_UP_STEPS)
     turn = min(max(share - (1.0 - FALL), 0.0) / FALL, 1.0)
     return rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * turn)))
-
-
-class Average:
-    """Exponential average of the weights, statistics of the normalisation included."""
-
-    def __init__(self, network: MonoNetwork) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-
-    def update(self, network: nn.Module, step: int) -> None:
-        """Take a step towards the weights."""
-        keep = min(0.998, (1.0 + step) / (10.0 + step))
-        pairs = zip(self.network.state_dict().values(), network.state_dict().values(), strict=True)
-        for mine, new in pairs:
-            if mine.is_floating_point():
-                mine.lerp_(new, 1.0 - keep)
-            else:
-                mine.copy_(new)
 
 
 def torch_network(network: MonoNetwork, size: tuple[int, int]) -> Predict:
@@ -104,7 +87,7 @@ class Run:
             network.load_state_dict(torch.load(arguments.start, weights_only=True)['average'])
         network.freeze(arguments.frozen)
         self.network = network.to(memory_format=torch.channels_last)
-        self.average = Average(self.network)
+        self.average = Average(self.network, 0.998)
         self.optimiser = torch.optim.AdamW(groups(network), arguments.rate, weight_decay=1e-2)
         self.state: dict[str, Any] = {'step': 0, 'spent_s': 0.0}
         self.checkpoint = arguments.run / 'last.pt'

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-import copy
 import itertools
 import json
 import math
@@ -24,6 +23,7 @@ import torch
 from torch import distributed, multiprocessing, nn, Tensor
 from torch.utils.data import DataLoader
 
+from training.averaging import Average
 from training.stereo.data import Crop, Pairs
 from training.stereo.losses import losses, Weights
 from training.stereo.model import StereoNetwork
@@ -54,23 +54,6 @@ def _share(network: nn.Module) -> None:
         tensor.copy_(part.view_as(tensor))
 
 
-class Average:
-    """Exponential average of the weights, buffers included."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-
-    def update(self, network: nn.Module, step: int) -> None:
-        """Take a step towards the weights."""
-        keep = min(0.999, (1.0 + step) / (10.0 + step))
-        pairs = zip(self.network.state_dict().values(), network.state_dict().values(), strict=True)
-        for mine, new in pairs:
-            if mine.is_floating_point():
-                mine.lerp_(new, 1.0 - keep)
-            else:
-                mine.copy_(new)
-
-
 def _worker_init(_: int) -> None:
     os.nice(5)
     torch.set_num_threads(1)
@@ -92,7 +75,7 @@ class Training:
         if start and not self.path.exists():
             weights = torch.load(start, weights_only=True)['average']
             self.network.load_state_dict(weights, strict=False)  # blocks that are new begin anew
-        self.average = Average(self.network)
+        self.average = Average(self.network, 0.999)
         if self.path.exists():
             stored = torch.load(self.path, weights_only=True)
             self.network.load_state_dict(stored['network'])
