@@ -243,6 +243,23 @@ def test_rtx_builds_the_stand_in_of_every_kind_of_output(rtx, prover, tmp_path):
     assert len(kinds) >= 11  # no network of the field says log_depth
 
 
+@pytest.mark.parametrize('name', ['depth-perception-stereo-small', 'room-depth'])
+def test_rtx_builds_the_networks_that_ship(rtx, name):
+    from depth_perception.inference.cards import artifact_path, load_card
+    from depth_perception.inference.engine_inputs import size_for_image
+    from depth_perception.inference.ort_backend import OrtBackend
+    from depth_perception.inference.tensorrt_ladder import EngineWish
+
+    card = load_card(name)
+    path = artifact_path(card)
+    with OrtBackend(path, 1) as backend:
+        size = size_for_image(card, backend.inputs, (160, 128))
+    wish = EngineWish(card, read_network(path), size, ('fp16', 'fp32'))
+    for rung in (Rung.HALF, Rung.FULL):
+        content = wish.network.content(rung, (), wish.constants())
+        assert len(build_plan(rtx, content, BuildOptions(wish.shapes(), rung)).plan) > 1_000_000
+
+
 def test_rtx_builds_quantised_convolutions(rtx, networks, tmp_path):
     assert plan_of(rtx, quantised(networks, tmp_path), Rung.INT8)
 
