@@ -19,6 +19,7 @@ from depth_perception.core.scale_robust import (
     Line,
     middle,
     Misfit,
+    quantiles,
     ransac_line,
     ransac_ratio,
     reweighted,
@@ -96,7 +97,8 @@ def fit_scale_shift(samples: Samples, rules: FitRules = DEFAULT_RULES) -> Outcom
         return _too_few(samples.o.size, rules)
     if not samples.iqr_o > 0.0:
         return Rejected(Rejection.NO_OUTPUT, 'the output is flat')
-    spread = float(np.subtract(*np.percentile(samples.o, (95.0, 5.0))))
+    low, high = quantiles(samples.o, 0.05, 0.95)
+    spread = high - low
     if spread < rules.least_spread * samples.iqr_o:
         return Rejected(
             Rejection.SMALL_SPREAD,
@@ -208,8 +210,11 @@ def _too_few(count: int, rules: FitRules) -> Rejected:
 
 
 def _ill_conditioned(information: Square, rules: FitRules) -> Rejected | None:
-    length = np.sqrt(np.diag(information))
-    condition = float(np.linalg.cond(information / np.multiply.outer(length, length)))
+    (first, cross), (_, second) = information.tolist()
+    # Scaled to [1 c; c 1], whose singular values are 1 + |c| and 1 - |c|.
+    square = cross * cross / (first * second) if first * second > 0.0 else 1.0
+    alike = math.sqrt(min(square, 1.0))
+    condition = (1.0 + alike) / (1.0 - alike) if alike < 1.0 else math.inf
     if condition <= rules.most_condition:
         return None
     return Rejected(
@@ -257,7 +262,7 @@ def _noise(samples: Samples, line: Line, parameters: int) -> float:
 
 
 def _result(samples: Samples, line: Line, covariance: Square, effective: float) -> ScaleFit:
-    low, high = np.percentile(samples.o[line.inlier], (2.0, 98.0))
+    o_range = quantiles(samples.o[line.inlier], 0.02, 0.98)
     return ScaleFit(
         line.s,
         line.t,
@@ -266,5 +271,5 @@ def _result(samples: Samples, line: Line, covariance: Square, effective: float) 
         int(line.inlier.sum()),
         effective,
         line.sigma_model,
-        (float(low), float(high)),
+        o_range,
     )

@@ -6,6 +6,7 @@ normal residuals; 1.4826 MAD is the standard deviation of a normal distribution.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from depth_perception.core.scale_types import Samples, Values
@@ -48,6 +49,26 @@ def middle(values: Values) -> float:
     return float(np.partition(values, half)[half])
 
 
+def quantiles(values: Values, low: float, high: float) -> tuple[float, float]:
+    """Return two quantiles of (N,) finite values, N > 0: np.quantile, without its overhead.
+
+    Args:
+        values: (N,) floating.
+        low: Share of the values below the first, 0 to 1.
+        high: Of the second.
+    """
+    last = values.size - 1
+    places = low * last, high * last
+    below = [int(place) for place in places]
+    above = [min(place + 1, last) for place in below]
+    ordered = np.partition(values, sorted({*below, *above}))
+    first, second = (
+        float(ordered[a]) + (place - a) * (float(ordered[b]) - float(ordered[a]))
+        for place, a, b in zip(places, below, above, strict=True)
+    )
+    return first, second
+
+
 def weighted_line(o: Values, rho: Values, weight: Values) -> tuple[float, float]:
     """Return (s, t) that minimises sum w (s o + t - rho)^2; s = 0 where all o are equal."""
     total = weight.sum()
@@ -73,8 +94,7 @@ def ransac_line(
         sigma: (N,) standard deviation of the residual [1/m].
         least_step: Pairs with |o_a - o_b| of at most this are not used.
     """
-    generator = np.random.default_rng(_SEED)
-    first, second = generator.integers(0, o.size, (2, _PAIRS))
+    first, second, scored = _drawn(o.size)
     step = o[first] - o[second]
     wide = np.abs(step) > least_step
     first, second, step = first[wide], second[wide], step[wide]
@@ -83,7 +103,6 @@ def ransac_line(
     s, t = s[s > 0.0], t[s > 0.0]
     if not s.size:
         return None
-    scored = generator.permutation(o.size)[:_SCORED]
     weight = (1.0 / sigma[scored]).astype(np.float32)
     residual = np.multiply.outer(s.astype(np.float32), o[scored].astype(np.float32) * weight)
     residual += np.multiply.outer(t.astype(np.float32), weight)
@@ -92,6 +111,17 @@ def ransac_line(
     np.minimum(residual, np.float32(_GATE**2), out=residual)
     best = int(np.argmin(residual.sum(axis=1)))
     return float(s[best]), float(t[best])
+
+
+@lru_cache(maxsize=16)
+def _drawn(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs of references to try (P,), (P,), and those that judge them (J,)."""
+    generator = np.random.default_rng(_SEED)
+    first, second = generator.integers(0, count, (2, _PAIRS))
+    drawn = first, second, generator.permutation(count)[:_SCORED]
+    for indices in drawn:
+        indices.setflags(write=False)
+    return drawn
 
 
 def ransac_ratio(o: Values, rho: Values, sigma: Values) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from depth_perception.core.scale_robust import middle, quantiles
 from depth_perception.core.scale_types import References
 from depth_perception.core.score_variants import MAD_SIGMA
 from depth_perception.core.types import AnyArray, InverseDepthMap
@@ -115,7 +116,7 @@ def reference_residuals(rho: InverseDepthMap, references: References) -> tuple[A
     known = np.isfinite(residual) & (here > 0.0)
     residual = residual[known]
     if residual.size:
-        limit = max(_GROSS * MAD_SIGMA * float(np.median(residual)), _BELIEVED)
+        limit = max(_GROSS * MAD_SIGMA * middle(residual), _BELIEVED)
         residual = np.minimum(residual, limit)
     return row[known], column[known], residual
 
@@ -143,8 +144,8 @@ def residual_field(rho: InverseDepthMap, references: References) -> Map | None:
     part = rho[STRIDE_PX // 2 :: STRIDE_PX, STRIDE_PX // 2 :: STRIDE_PX]
     with np.errstate(invalid='ignore', divide='ignore'):
         level_here, level = np.log(part), np.log(rho[row, column])
-    low, high = np.percentile(level, (2.0, 98.0))
-    step = max(float(high - low) / _LEVELS, 1e-3)
+    low, high = quantiles(level, 0.02, 0.98)
+    step = max((high - low) / _LEVELS, 1e-3)
     cell = (row * _ROWS // height) * _COLUMNS + column * _COLUMNS // width
     slot = np.clip((level - low) / step, 0, _LEVELS - 1).astype(np.intp)
     index = cell * _LEVELS + slot

@@ -244,14 +244,16 @@ class ScoreSet:
         before = Before(scene.rho, raw.sigma_rho, raw.shared_sigma_rho, unit)
         u, sigma_rho = joined(before, squares, own)
         rho, disparity = scene.rho, raw.disparity
-        unknown = np.isnan(u)
-        if np.count_nonzero(unknown) > np.count_nonzero(np.isnan(rho)):
+        unknown = np.isnan(u) if np.isnan(u.min()) else None  # seldom, and slow
+        if unknown is not None and np.count_nonzero(unknown) > np.count_nonzero(np.isnan(rho)):
             rho = np.where(unknown, np.float32(np.nan), rho)
         if disparity is not None and rho is not raw.rho:
             rig = disparity.rig
             values = rho * np.float32(rig.focal_baseline) - np.float32(rig.doffs_px)
             if scene.disparity is not None:
-                values = np.where(unknown, np.float32(np.nan), scene.disparity)
+                values = scene.disparity
+                if unknown is not None:
+                    values = np.where(unknown, np.float32(np.nan), values)
             disparity = replace(disparity, values=values)
         score = RawScore(u, self.name, self.domain)
         return replace(raw, rho=rho, sigma_rho=sigma_rho, disparity=disparity, score=score)
