@@ -79,11 +79,6 @@ class ScaleFilter:
         self._covariance = np.zeros((2, 2))
         self._pending: list[tuple[Values, Values]] = []
 
-    @property
-    def started(self) -> bool:
-        """Whether there is a state."""
-        return self._state is not None
-
     def reset(self) -> None:
         """Forget everything."""
         self._state = None
@@ -139,6 +134,13 @@ class ScaleFilter:
     def restart(self, fit: ScaleFit) -> None:
         """Start anew from a fit that is known to be right."""
         self._start(*self._measurement(fit))
+
+    def suppose(self, fit: ScaleFit) -> None:
+        """Take a scale that nothing measured for the state, so that fits are held against it.
+
+        Fits that are held back count on.
+        """
+        self._state, self._covariance = self._measurement(fit)
 
     def _measurement(self, fit: ScaleFit) -> tuple[Values, Values]:
         jacobian = np.array([1.0 / fit.s, 1.0])

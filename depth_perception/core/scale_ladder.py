@@ -3,7 +3,8 @@
 Fresh robust fit -> filtered fits with a covariance that grows -> ground plane -> a plug-in of the
 user's, where there is one -> stored prior -> nothing. One filter watches over references and
 ground plane, so a change of source is a change of scale like any other: held back until it has
-lasted, then followed and reported.
+lasted, then followed and reported. While a guess is published (plug-in, prior, the network's own
+metres), the filter holds that, so that one wrong fit does not throw it over either.
 
 Affine networks may choose another s and t in any frame, and a fit that follows them is right. It
 is told from references that jump by the scene: the metric inverse depths of the image stay what
@@ -97,13 +98,13 @@ class ScaleLadder:
         self._stamp_ns: int | None = None
         self._range = (-math.inf, math.inf)
         self._scene: Values | None = None  # inverse depths of the last frame
-        self._rung: Rung | None = None  # of the last frame
+        self._published: Scale | None = None  # with the last frame
 
     def reset(self) -> None:
         """Forget the past, as after a change of camera or network."""
         self._filter.reset()
         self._stamp_ns = None
-        self._scene = None
+        self._scene = self._published = None
 
     def step(
         self,
@@ -112,6 +113,7 @@ class ScaleLadder:
         references: References | None = None,
         ground: Callable[[], Outcome] | None = None,
         plugin: Callable[[], Outcome] | None = None,
+        own: Scale | None = None,
     ) -> LadderStep:
         """Return the scale of a frame.
 
@@ -122,6 +124,8 @@ class ScaleLadder:
             references: Measured points of this image, if there are any.
             ground: Gives the fit to the ground plane; called only when it is needed.
             plugin: Gives the scale of a plug-in; called only when it is needed.
+            own: The scale that the output is published with where no rung gives one: it is metric
+                by itself.
         """
         spread = output_spread(output)
         if spread is None:  # the time it took counts for the next frame
@@ -142,10 +146,31 @@ class ScaleLadder:
             scale = self._stored(Rung.PLUGIN, plugin(), _PLUGIN_SIGMA, o, failures)
         if scale is None:
             scale = self._stored(Rung.PRIOR, self._prior(), _PRIOR_SIGMA, o, failures)
-        jump = jump or self._stepped(scale, spread, elapsed_s)
-        self._scene = _scene(scale, spread) if scale else None
-        self._rung = scale.rung if scale else None
+        published = scale or own
+        stepped = self._stepped(published, spread, elapsed_s)
+        if not jump:
+            jump = stepped
+        elif stepped and published and published.rung not in _MEASURED:
+            jump = f'{jump}; {stepped}'
+        self._scene = _scene(published, spread) if published else None
+        self._published = published
+        self._suppose(published)
         return LadderStep(scale, tuple(failures), jump, fit, self._range)
+
+    def _suppose(self, published: Scale | None) -> None:
+        """Let a guess that is published be what the next fits are held against."""
+        if published is not None and published.rung not in _MEASURED:
+            parameters = np.array([published.s, published.t])
+            doubt = max(published.sigma_relative, _PRIOR_SIGMA) ** 2
+            covariance = doubt * np.multiply.outer(parameters, parameters)
+            self._filter.suppose(ScaleFit(published.s, published.t, covariance))
+            self._source = published.rung
+        elif published is None and self._source not in _MEASURED:
+            self._filter.reset()
+
+    def _carried(self) -> ScaleFit | None:
+        """Return the state of the filter where fits made it."""
+        return self._filter.estimate() if self._source in _MEASURED else None
 
     def _elapsed(self, stamp_ns: int) -> float:
         before, self._stamp_ns = self._stamp_ns, stamp_ns
@@ -159,18 +184,31 @@ class ScaleLadder:
         return max(stamp_ns - before, 0) * 1e-9
 
     def _stepped(self, scale: Scale | None, spread: tuple[float, float], elapsed_s: float) -> str:
-        """Tell that a measured scale is another one than that of the last frame.
+        """Tell that the scale is another one than that of the last frame because its source is.
 
-        Where the carried scale was given up there is no filter that could hold the next one back.
+        No filter holds steps to a guess back: the carried scale was given up before.
         """
-        if self._scene is None or scale is None or elapsed_s > _SCENE_MEMORY_S:
+        before = self._published
+        if self._scene is None or before is None or scale is None:
             return ''
-        if scale.rung is self._rung or not {scale.rung, self._rung} <= _MEASURED:
-            return ''
-        change = float(_scene(scale, spread)[1] / self._scene[1]) - 1.0
+        here = _scene(scale, spread)[1]
+        scene, guess = here / self._scene[1], here / _scene(before, spread)[1]
+        if scale.rung is before.rung:
+            if scale.rung is not Rung.PLUGIN:
+                return ''
+            # It may guess as it likes in every frame. If the scene moved, its scale did not.
+            scene = min(scene, guess, key=lambda ratio: abs(ratio - 1.0))
+        if elapsed_s > _SCENE_MEMORY_S:
+            if {scale.rung, before.rung} <= _MEASURED:
+                return ''
+            scene = guess  # of what the camera sees by now
+        change = float(scene) - 1.0
         if abs(change) <= self._rules.filter.most_jump:
             return ''
-        return f'the scale changed by {change:+.0%} as its source did'
+        return (
+            f'the scale changed by {change:+.0%} as its source did: {scale.rung.value} after '
+            f'{before.rung.value}'
+        )
 
     def _fit(
         self, output: AnyArray, references: References | None, spread: tuple[float, float]
@@ -183,7 +221,7 @@ class ScaleLadder:
         if not self._rules.filter.affine:
             return fit_scale(samples, rules=self._rules.fit)
         fit = fit_scale_shift(samples, self._rules.fit)
-        carried = self._filter.estimate()
+        carried = self._carried()
         if (
             isinstance(fit, Rejected)
             and fit.reason is Rejection.SMALL_SPREAD
@@ -244,7 +282,7 @@ class ScaleLadder:
     def _filtered(
         self, fit: Outcome, o: float, failures: list[tuple[Rung, str]], *, held_back: bool
     ) -> Scale | None:
-        carried = self._filter.estimate()
+        carried = self._carried()
         if carried is None:
             failures.append((Rung.FILTERED, 'no fit has been accepted yet'))
             return None
@@ -288,7 +326,7 @@ class ScaleLadder:
                 failures.append((Rung.GROUND_PLANE, jump))
             else:
                 failures.append((Rung.GROUND_PLANE, self._too_uncertain(sigma)))
-        carried = self._filter.estimate()  # of the ground plane: _filtered saw to it
+        carried = self._carried()  # of the ground plane: _filtered saw to it
         if carried is None:
             return None, jump
         sigma = common_sigma(carried.s, carried.t, carried.covariance, o)

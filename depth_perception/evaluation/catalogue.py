@@ -21,7 +21,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType({row.name: row for row in METRI
 
 LABELS: Mapping[str, str] = MappingProxyType(
     {
-        'online': 'as published: no truth was used, the only honest number for a robot',
+        'online': (
+            'as published, not scaled to the truth: what a robot gets, unless its references are '
+            'the truth'
+        ),
         'median': 'each image multiplied by median(truth) / median(depth)',
         'lsq_disp': (
             'scale and shift of each image fitted to the truth by least squares in inverse depth '

@@ -49,7 +49,7 @@ def markdown_of(report: Mapping[str, Any], baseline: str = '') -> str:
         f'### Depth evaluation: {_many(len(summaries), "model")}, {_many(len(bags), "bag")}, '
         f'{_many(len(runs), "run")}, {_many(frames, "frame")}',
         '',
-        *_table(summaries, baseline),
+        *_table(summaries, baseline, independent=not any(NOT_INDEPENDENT in w for w in warnings)),
         *_gates(mappings(report, 'gates')),
         *(f'\n**{escaped(text)}**' for text in warnings if NOT_INDEPENDENT in text),
         *_warnings([*failures_of(report), *(w for w in warnings if NOT_INDEPENDENT not in w)]),
@@ -67,7 +67,7 @@ def escaped(text: object) -> str:
     return _SPECIAL.sub(lambda found: f'&#{ord(found[0])};', plain)
 
 
-def _table(summaries: Sequence[Summary], baseline: str) -> Iterator[str]:
+def _table(summaries: Sequence[Summary], baseline: str, *, independent: bool) -> Iterator[str]:
     rows = [
         (label, metric)
         for label in labels_of(summaries)
@@ -84,9 +84,14 @@ def _table(summaries: Sequence[Summary], baseline: str) -> Iterator[str]:
         cells = [_name(label, metric), *_cells(summaries, label, metric, baseline)]
         yield f'| {" | ".join(cells)} |'
     yield ''
+    helped = (
+        'without any help of the truth'
+        if independent
+        else 'but models may have their scale from the truth: it is NOT what a robot gets'
+    )
     yield (
-        '`online` is depth as published, without any help of the truth; other labels scale it to '
-        'the truth first. Bold is best. Beside means: 95 % interval.'
+        f'`online` is depth as published, {helped}; other labels scale it to the truth first. '
+        'Bold is best. Beside means: 95 % interval.'
     )
 
 

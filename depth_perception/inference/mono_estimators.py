@@ -53,6 +53,10 @@ class _Scaling:
             )
         return self.scaler.missing(settings) or None
 
+    def fits(self, settings: EstimatorSettings) -> bool:
+        """Return whether references may give the scale."""
+        return not self.uses_ground and Rung.REFERENCES in self.scaler.rungs(settings)
+
     def raw(
         self,
         decoded: Decoded | Relative,
@@ -140,7 +144,7 @@ class MonoEstimator(DepthEstimator[MonoEstimatorSettings]):
         frame: MonoFrame | StereoFrame,
         settings: MonoEstimatorSettings,
     ) -> RawEstimate:
-        given = references_to_fit(frame, settings)
+        given = references_to_fit(frame, settings) if self._scaling.fits(settings) else None
         raw = self._scaling.raw(decoded, frame, settings, given)
         return raw if given is None else replace(raw, report=_told(raw, (_TOPICS, given)))
 
@@ -200,7 +204,9 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
         settings: StereoEstimatorSettings,
     ) -> RawEstimate:
         assert isinstance(frame, StereoFrame)  # _prepare saw to it
-        given, matched = references_to_fit(frame, settings), self._matches(frame, settings)
+        given = matched = None
+        if self._scaling.fits(settings):
+            given, matched = references_to_fit(frame, settings), self._matches(frame, settings)
         raw = self._scaling.raw(decoded, frame, settings, joined_references(given, matched))
         disparity = raw.rho * np.float32(frame.rig.focal_baseline) - np.float32(frame.rig.doffs_px)
         low, high = (
@@ -219,7 +225,7 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
         )
 
     def _matches(self, frame: StereoFrame, settings: StereoEstimatorSettings) -> References | None:
-        if settings.scale__stereo_references == 0 or settings.scale__method == 'network':
+        if settings.scale__stereo_references == 0:
             return None
         size = frame.camera.width, frame.camera.height
         resize = self._matcher_card.resize

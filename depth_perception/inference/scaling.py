@@ -195,11 +195,13 @@ class MetricScaler:
         rungs = self.rungs(settings)
         needed = settings.scale__method not in ('auto', 'network')
         self._started |= references is not None and len(references) > 0
-        if not rungs or not (self._started or needed):
+        if not rungs:
             return Scaled(rho, sigma_rho, own, NO_REPORT)
         nothing = np.zeros((), np.float32)
         output = Relative(rho, nothing, nothing, None, 'inverse_depth', affine=False)
-        step = self._step(output, frame, settings, references)
+        step = self._step(output, frame, settings, references, None if needed else own)
+        if not (self._started or needed):
+            return Scaled(rho, sigma_rho, own, NO_REPORT)
         if step.scale is None and needed:
             raise NotMetricError(self._told(step, rungs, frame))
         if step.scale is None:
@@ -213,6 +215,7 @@ class MetricScaler:
         frame: MonoFrame | StereoFrame,
         settings: EstimatorSettings,
         references: References | None,
+        own: Scale | None = None,
     ) -> LadderStep:
         rungs = self.rungs(settings)
         self._configure(settings, rungs, affine=relative.affine)
@@ -245,6 +248,7 @@ class MetricScaler:
             references if Rung.REFERENCES in rungs else None,
             ground,
             plugin,
+            own,
         )
 
     def _configure(

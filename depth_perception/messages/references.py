@@ -40,7 +40,8 @@ from numpy.typing import NDArray
 POINTS, DEPTH = 'reference/points', 'reference/depth'
 KINDS = (POINTS, DEPTH)
 _KEPT = 6  # messages of each kind; the images that are served are hardly older
-_MOST_POINTS = 1 << 19  # of a cloud with more, a share is read
+MOST_POINTS = 1 << 18
+"""A laser of 128 lines of 2048 points; of a cloud with more an even share is read as it comes."""
 _MINUTE_S = 60.0
 _STILL_PX = 0.25  # a turn that moves pixels by less than this is none
 _STILL_M = 1e-3
@@ -56,10 +57,11 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(eq=False)
 class _Kept:
-    """A message that was received, and what was read of it so far."""
+    """A message that was received, and what was read of it; then the message itself is let go."""
 
     message: Any
     stamp_ns: int
+    frame_id: str
     cloud: tuple[NDArray[np.float32], NDArray[np.float32] | None] | None = None
     depth: DepthMap | None = None
 
@@ -105,6 +107,7 @@ class ReferenceBuffer:
         locator: Knows where things are.
         received: Kind -> number of messages.
         refused: Cause -> number of messages that could not be used.
+        thinned: Number of clouds of more than `MOST_POINTS` points.
         newest: What became of the references of the newest image.
         info_expected: Whether somebody publishes a camera_info beside reference/depth, which is
             waited for then. Without one, depth is taken as registered to the image.
@@ -125,6 +128,7 @@ class ReferenceBuffer:
         self.locator = Locator() if locator is None else locator
         self.received: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.thinned = 0
         self.newest = ReferenceReport()
         self.info_expected = False
         self._max_side_px = max_side_px
@@ -154,8 +158,16 @@ class ReferenceBuffer:
                 kind, FrameError('zero_stamp', 'has stamp 0: the driver must stamp it'), None
             )
             return
+        kept = _Kept(message, stamp_ns, str(message.header.frame_id))
+        if kind == POINTS and message.width * message.height > MOST_POINTS:
+            try:
+                _read_cloud(kept)
+            except FrameError as error:
+                self._refuse(kind, error, None)
+                return
+            self.thinned += 1
         with self._lock:
-            self._kept[kind].append(_Kept(message, stamp_ns))
+            self._kept[kind].append(kept)
             self._lock.notify_all()
 
     def add_depth_info(self, message: Any) -> None:
@@ -253,20 +265,17 @@ class ReferenceBuffer:
             FrameError: If it cannot be read, or nobody knows where it was measured.
             CalibrationError: If its camera_info cannot be used.
         """
-        frame = str(kept.message.header.frame_id)
         if kind == POINTS:
-            if kept.cloud is None:
-                kept.cloud = measured_points_from_cloud(kept.message, _MOST_POINTS)
-            located = self._locate(frame, kept, image)
-            points, sigma_m = kept.cloud
+            points, sigma_m = _read_cloud(kept)
+            located = self._locate(kept.frame_id, kept, image)
             noise = _noise(kept, image, located)
             moved = moved_points(points, located.pose)
             return references_from_points(
                 moved, image.camera, noise, measured_m=sigma_m, limit=image.limit
             ), located
         if kept.depth is None:
-            kept.depth = self._read_depth(kept.message)
-        source, located = self._depth_camera(frame, kept, image)
+            kept.depth, kept.message = self._read_depth(kept.message), None
+        source, located = self._depth_camera(kept.frame_id, kept, image)
         noise = _noise(kept, image, located)
         if source == image.camera and _is_still(located.pose, source):
             return references_from_depth(kept.depth, source, noise, image.limit), located
@@ -340,6 +349,17 @@ class ReferenceBuffer:
             self._reason[kind] = f'{kind}: {error}'
             if kept is not None and kept in self._kept[kind]:
                 self._kept[kind].remove(kept)
+
+
+def _read_cloud(kept: _Kept) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the points of a cloud and their sigma, read when first asked for.
+
+    Raises:
+        FrameError: If it cannot be read.
+    """
+    if kept.cloud is None:
+        kept.cloud, kept.message = measured_points_from_cloud(kept.message, MOST_POINTS), None
+    return kept.cloud
 
 
 def _too_far_off(kind: str, offset_s: float, settings: ReferenceSettings) -> str:

@@ -99,6 +99,8 @@ class ReferenceInputs:
             figures[kind] = text
         for cause, count in sorted(self.buffer.refused.items()):
             figures[f'refused {cause}'] = count
+        if self.buffer.thinned:
+            figures['large reference/points thinned'] = self.buffer.thinned
         texts = {
             'reference problem': report.problem,
             'reference motion': report.motion,

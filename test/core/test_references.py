@@ -1,5 +1,6 @@
 """References from points and depth images: where they are, which are seen, how they are spread."""
 
+from depth_perception.core import references as module
 from depth_perception.core.camera import PinholeCamera, points_from_depth
 from depth_perception.core.references import (
     known_pixels,
@@ -283,3 +284,80 @@ def test_never_more_than_asked_for_and_as_many_as_there_are(count, limit, seed):
     found = references_from_points(points.T, tiny, EXACT, limit=limit)
     assert len(found) == min(limit, len(every))
     assert len(set(zip(found.u, found.v, strict=True))) == len(found)
+
+
+def test_the_image_ends_half_a_pixel_beyond_its_last_centres():
+    camera = PinholeCamera(64, 100, 50.0, 50.0, 31.5, 49.5)
+    inside = [(-0.45, 20.0), (63.45, 20.0), (20.0, -0.45), (20.0, 99.45)]
+    outside = [(-0.55, 20.0), (63.55, 20.0), (20.0, -0.55), (20.0, 99.55)]
+    for pixels, count in ((inside, 4), (outside, 0)):
+        u, v = np.array(pixels).T
+        z = np.array([2.0, 3.0, 4.0, 5.0])
+        rays = np.stack([(u - 31.5) / 50.0, (v - 49.5) / 50.0, np.ones(4)], axis=1)
+        assert len(references_from_points(rays * z[:, None], camera, EXACT)) == count
+
+
+def test_cells_of_a_tall_image():
+    camera = PinholeCamera(5, 9, 50.0, 50.0, 2.0, 4.0)
+    u, v = np.array([-0.4, 0.4, 0.6, 4.4, 1.6]), np.array([-0.4, 0.6, 8.4, 3.4, 5.6])
+    place, shape = module._places(u, v, camera, 1)
+    assert shape == (9, 5)
+    assert place.tolist() == [0, 5 * 1, 5 * 8 + 1, 5 * 3 + 4, 5 * 6 + 2]
+    place, shape = module._places(u, v, camera, 2)
+    assert shape == (5, 3)
+    assert place.tolist() == [0, 0, 3 * 4, 3 + 2, 3 * 3 + 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 7), st.integers(1, 9), st.integers(0, 999))
+def test_the_nearest_to_each_side_as_a_loop_finds_it(rows, cells, reach, seed):
+    grid = np.random.default_rng(seed).random((rows, cells)).astype(np.float32)
+    left, right = module._sides(grid, reach)
+    raised = module._raised(grid, reach)
+    for row, cell in np.ndindex(grid.shape):
+        before, after = grid[row, max(0, cell - reach) : cell], grid[row, cell + 1 :][:reach]
+        assert left[row, cell] == (before.max() if before.size else 0.0)
+        assert right[row, cell] == (after.max() if after.size else 0.0)
+        assert raised[row, cell] == grid[max(0, row - reach) : row + 1, cell].max()
+
+
+def test_what_lies_between_two_points_of_other_rows():
+    for near in ([(1, 0), (3, 4)], [(3, 0), (1, 4)], [(2, 0), (2, 4)]):
+        grid = np.zeros((5, 5), np.float32)
+        for row, column in near:
+            grid[row, column] = 0.5 + 0.1 * row
+        least = min(grid[grid > 0.0])
+        assert module._between(grid, 3, 1)[2, 2] == pytest.approx(least)
+        assert bool(module._between(grid, 3, 0)[2, 2] > 0.0) is (near[0][0] == 2)
+    for above, below, slope in ((0.9, 0.0, 0.0), (0.0, 0.9, 0.0), (0.9, 0.6, 0.15)):
+        grid[1, 2], grid[3, 2] = above, below  # a slope needs a point above and one below
+        assert module._between(grid, 3, 0)[2, 2] == pytest.approx(0.7 - slope)
+
+
+def test_a_steep_plane_has_no_edges_and_a_step_has():
+    rows, columns = np.indices((40, 50))
+    for rho in (0.1 + 0.01 * rows, 0.1 + 0.01 * columns, 0.6 - 0.01 * rows):
+        depth = (1.0 / rho).astype(np.float32)
+        assert not module._on_edge(depth, *np.indices((36, 46)).reshape(2, -1) + 2).any()
+    for axis in (rows, columns):
+        depth = np.where(axis < 20, 2.0, 3.0).astype(np.float32)
+        found = module._on_edge(depth, rows.ravel(), columns.ravel()).reshape(40, 50)
+        np.testing.assert_array_equal(found, (axis >= 18) & (axis < 22))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(1, 200))
+def test_tiles_give_as_much_as_fits(counts, limit):
+    counts = np.array(counts)
+    share = module._share_of_each(counts, limit)
+    given_by = lambda each: np.minimum(counts, each).sum()  # noqa: E731
+    assert given_by(share) <= limit or share == 0
+    assert given_by(share) == counts.sum() or given_by(share + 1) > limit
+
+
+def test_of_many_points_about_so_many_are_looked_at():
+    for count in (module._CANDIDATES, module._CANDIDATES + 1, 10 * module._CANDIDATES):
+        seen = (np.arange(count),) * 4
+        kept = module._thinned_at_random(seen)[3]
+        assert kept.size == pytest.approx(module._CANDIDATES, rel=0.01)
+        assert np.diff(kept).max() <= 2 * -(-count // module._CANDIDATES)

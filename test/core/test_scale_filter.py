@@ -121,3 +121,39 @@ def test_covariance_stays_positive_whatever_comes(steps):
         feed(scale_filter, fit_of(0.02 * factor, t))
         covariance = scale_filter.estimate().covariance
         assert (np.linalg.eigvalsh(covariance) >= -1e-15).all()
+
+
+def test_a_falling_row_of_jumps_is_not_one_change():
+    scale_filter = ScaleFilter()
+    feed(scale_filter, fit_of(0.02, 0.3))
+    for factor in (2.2, 1.6, 0.6, 0.4, 0.25):
+        assert feed(scale_filter, fit_of(0.02 * factor, 0.3 * factor)).event is Event.REJECTED
+
+
+def test_sure_jumps_that_differ_by_a_tenth_are_not_one_change():
+    scale_filter = ScaleFilter(FilterRules(scale_rate=0.0, shift_rate=0.0))
+    for factor in (1.0, 1.3, 1.43, 1.573):
+        event = feed(scale_filter, fit_of(0.02 * factor, 0.3 * factor)).event
+        assert event is (Event.STARTED if factor == 1.0 else Event.REJECTED)
+
+
+def test_kappa_widens_the_covariance_of_fits():
+    scale_filter = ScaleFilter(FilterRules(kappa=4.0))
+    feed(scale_filter, fit_of(0.02, 0.3))
+    covariance = scale_filter.estimate().covariance
+    np.testing.assert_allclose(covariance, np.diag([4.0 * 0.0002**2, 4.0 * 0.005**2]), rtol=1e-9)
+
+
+def test_fits_that_contradict_a_supposed_scale_count_on():
+    scale_filter, far = ScaleFilter(), fit_of(0.026, 0.39)
+    events = []
+    for _ in range(3):
+        scale_filter.suppose(fit_of(0.02, 0.3, relative=0.3, sigma_t=0.1))
+        events.append(feed(scale_filter, far).event)
+    assert events == [Event.REJECTED, Event.REJECTED, Event.RESTARTED]
+    for _ in range(2):
+        scale_filter.suppose(fit_of(0.02, 0.3, relative=0.3, sigma_t=0.1))
+        assert feed(scale_filter, far).event is Event.REJECTED
+    scale_filter.reset()  # and forget it all
+    scale_filter.suppose(fit_of(0.02, 0.3, relative=0.3, sigma_t=0.1))
+    assert feed(scale_filter, far).event is Event.REJECTED

@@ -217,3 +217,19 @@ def test_output_that_does_not_go_with_the_references_is_refused():
         texts.append(found.text if isinstance(found, Rejected) else 'accepted')
     assert any('hardly goes with the references' in text for text in texts)
     assert texts.count('accepted') <= 4  # one in six is above 1 sigma by chance
+
+
+@pytest.mark.parametrize(('count', 'taken'), [(49, False), (50, True)])
+def test_fifty_that_agree_are_enough(count, taken):
+    assert isinstance(fit_scale_shift(samples_of(count)), ScaleFit) is taken
+    assert isinstance(fit_scale(samples_of(count, t=0.0)), ScaleFit) is taken
+    more, wrong = samples_of(90), np.arange(90) >= count
+    more = replace(more, rho=np.where(wrong, 40.0, more.rho))
+    assert isinstance(fit_scale_shift(more), ScaleFit) is taken
+
+
+@pytest.mark.parametrize(('others', 'taken'), [(14, True), (6, False)])
+def test_a_twentieth_in_another_quadrant_is_enough(others, taken):
+    column = np.where(np.arange(200) < others, 0.8, 0.2)
+    samples = replace(samples_of(200), column=column, row=np.full(200, 0.3))
+    assert isinstance(fit_scale_shift(samples), ScaleFit) is taken

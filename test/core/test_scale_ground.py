@@ -33,6 +33,7 @@ def test_references_lie_on_the_floor_low_in_the_middle():
     at = references.v.astype(int), references.u.astype(int)
     np.testing.assert_allclose(references.rho, floor[at], rtol=1e-5)
     assert (references.rho > 1.0 / (8.0 * 1.4)).all()
+    np.testing.assert_allclose(references.sigma_rho, 0.01 * references.rho)
 
 
 @given(
@@ -88,9 +89,18 @@ def test_boxes_on_the_floor_are_left_out():
     assert found.s * rho[190, 200] / 0.3 + found.t == pytest.approx(rho[190, 200], rel=0.01)
 
 
+def test_a_hole_in_the_floor_does_not_tilt_it():
+    rho = world()
+    rho[120:, 190:] *= 0.3
+    found = fit_ground(rho / 0.3, CAMERA, POSE)
+    assert found.s * rho[190, 100] / 0.3 + found.t == pytest.approx(rho[190, 100], rel=0.01)
+
+
+@pytest.mark.parametrize('domain', ['affine', 'factor', 'depth'])
 @pytest.mark.parametrize('name', ['height', 'pitch'])
-def test_doubt_about_the_pose_agrees_with_other_poses(name):
+def test_doubt_about_the_pose_agrees_with_other_poses(name, domain):
     """The fits of many wrong poses scatter as the covariance of one says, at a floor pixel."""
+    how = {'affine': domain != 'factor', 'depth_domain': domain == 'depth'}
     sigma = {'height': 0.07, 'pitch': math.radians(0.5)}[name]
     believed = GroundPose(
         1.4,
@@ -99,7 +109,7 @@ def test_doubt_about_the_pose_agrees_with_other_poses(name):
         sigma if name == 'height' else 0.0,
         sigma if name == 'pitch' else 0.0,
     )
-    output = world() / 0.3
+    output = 1.0 / (0.3 * world()) if domain == 'depth' else world() / 0.3
     generator = np.random.default_rng(1)
     made = []
     for error in generator.normal(0.0, sigma, 60):
@@ -108,9 +118,9 @@ def test_doubt_about_the_pose_agrees_with_other_poses(name):
             POSE.pitch_rad + (error if name == 'pitch' else 0.0),
             POSE.roll_rad,
         )
-        fit = fit_ground(output, CAMERA, pose)
+        fit = fit_ground(output, CAMERA, pose, **how)
         made.append(fit.s * output[160, 150] + fit.t)
-    fit = fit_ground(output, CAMERA, believed)
+    fit = fit_ground(output, CAMERA, believed, **how)
     o = np.array([output[160, 150], 1.0])
     expected = math.sqrt(o @ fit.covariance @ o)
     assert np.std(made) == pytest.approx(expected, rel=0.25)

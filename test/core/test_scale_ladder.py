@@ -4,47 +4,23 @@ from depth_perception.core.estimate import Rung
 from depth_perception.core.scale_filter import FilterRules
 from depth_perception.core.scale_ladder import LadderRules, ScaleLadder
 from depth_perception.core.scale_types import References, Rejected, Rejection, ScaleFit
+from ladder_runs import (
+    FRAME_NS,
+    ground,
+    MIDDLE,
+    OUTPUT,
+    PRIOR,
+    references,
+    RHO,
+    Run,
+    rungs,
+    S,
+    T,
+    TYPICAL,
+    typical,
+)
 import numpy as np
 import pytest
-
-S, T = 0.013, -0.07
-FRAME_NS = 66_666_667
-RHO = np.add.outer(np.linspace(0.1, 0.7, 120), np.linspace(0.0, 0.3, 160))
-OUTPUT = ((RHO - T) / S).astype(np.float32)
-MIDDLE = float(np.median(OUTPUT))
-TYPICAL = S * MIDDLE + T
-PRIOR = ScaleFit(S, T, np.diag([1e-8, 1e-6]))
-
-
-def references(factor=1.0, count=200, seed=0, rows=(0, 120)):
-    generator = np.random.default_rng(seed)
-    v, u = generator.integers(*rows, count), generator.integers(0, 160, count)
-    rho = factor * RHO[v, u] * generator.normal(1.0, 0.01, count)
-    return References(u, v, rho, 0.01 * rho)
-
-
-def ground(factor=1.0):
-    return lambda: ScaleFit(S * factor, T * factor, np.diag([1e-8, 1e-6]), references=900)
-
-
-class Run:
-    """Frames in a row."""
-
-    def __init__(self, **rules):
-        self.ladder, self.frame = ScaleLadder(LadderRules(**rules)), 0
-
-    def __call__(self, given=None, known_ground=None, frames=1):
-        self.frame += frames
-        return self.ladder.step(self.frame * FRAME_NS, OUTPUT, given, known_ground)
-
-
-def typical(step):
-    """Return the inverse depth of the median output over the true one."""
-    return (step.scale.s * MIDDLE + step.scale.t) / TYPICAL
-
-
-def rungs(step):
-    return [rung for rung, _ in step.failures]
 
 
 def test_references_first():
@@ -67,8 +43,12 @@ def test_fits_are_carried_on_with_a_sigma_that_grows_until_it_is_too_great():
             break
         assert step.scale.rung is Rung.FILTERED
         assert (step.scale.s, step.scale.t) == pytest.approx((fresh.s, fresh.t))
+        assert step.scale.references == 0
         sigmas.append(step.scale.sigma_relative)
     assert (np.diff(sigmas) > 0.0).all()
+    elapsed_s = len(sigmas) * FRAME_NS * 1e-9
+    walk = 0.2 * np.sqrt(elapsed_s) * np.hypot((TYPICAL - T) / TYPICAL, 1.0)
+    assert sigmas[-1] == pytest.approx(np.hypot(walk, fresh.sigma_relative), rel=0.01)
     assert 0.29 < sigmas[-1] <= 0.3
     assert rungs(step) == [Rung.REFERENCES, Rung.FILTERED, Rung.GROUND_PLANE, Rung.PRIOR]
     assert 'relative sigma is 0.3' in step.failures[1][1]
@@ -255,3 +235,78 @@ def test_references_beyond_all_measure_are_left_out(size, name):
     assert typical(Run()(given)) == pytest.approx(1.0, abs=0.01)
     getattr(given, name)[:] = size
     assert Run()(given).scale is None
+
+
+def test_a_reset_forgets_everything():
+    run = Run()
+    run(references())
+    run.ladder.reset()
+    assert run().scale is None
+    assert (run(references(1.5)).jump, run().scale.rung) == ('', Rung.FILTERED)
+
+
+@pytest.mark.parametrize('held', [False, True])
+def test_a_network_that_changed_its_scale_for_good_is_carried_on(held):
+    run = Run(filter=FilterRules(scale_rate=1e-3, shift_rate=1e-3))
+    for seed in range(3):
+        run(references(seed=seed))
+    output = 1.3 * OUTPUT + np.float32(4.0) if held else 1.03 * OUTPUT
+    for given in (references(), None):
+        run.frame += 1
+        step = run.ladder.step(run.frame * FRAME_NS, output, given)
+        np.testing.assert_allclose((step.scale.s * output + step.scale.t) / RHO, 1.0, atol=0.03)
+    assert step.scale.rung is Rung.FILTERED
+
+
+def test_what_is_held_back_is_offered_all_the_same():
+    run = Run()
+    run(references())
+    assert run(references(1.3, count=150)).scale.references == 150
+
+
+def test_scale_that_gives_no_positive_depth_is_none():
+    below = ScaleFit(S, -S * MIDDLE - 0.1, np.diag([1e-8, 1e-6]))
+    step = Run(prior=below)()
+    assert step.scale is None
+    assert step.failures[-1] == (Rung.PRIOR, 'it gives no positive depth for the median output')
+    run = Run()
+    run(references())
+    step = run.ladder.step(2 * FRAME_NS, OUTPUT - np.float32(2.0 * MIDDLE))
+    assert step.failures[1] == (Rung.FILTERED, 'it gives no positive depth for the median output')
+
+
+def test_a_frame_that_is_late_lets_no_doubt_grow_twice():
+    sigmas = []
+    for late_ns in (0, 900_000_000):
+        run = Run()
+        run(references(), frames=20)
+        run.ladder.step(run.frame * FRAME_NS - late_ns, OUTPUT)
+        sigmas.append(run().scale.sigma_relative)
+    assert sigmas[0] == sigmas[1]
+
+
+def test_a_fit_that_is_too_uncertain_says_so():
+    step = Run(most_sigma=1e-5)(references())
+    assert step.scale is None
+    assert 'at most 0.00 allowed' in step.failures[0][1]
+
+
+SLOW = FilterRules(scale_rate=1e-3, shift_rate=1e-3)
+
+
+def test_a_tenth_is_a_jump_where_both_are_sure_of_it():
+    run = Run(filter=SLOW)
+    run(sure(1.0))
+    step = run(sure(1.1))
+    assert 'held back' in step.jump
+    assert typical(step) == pytest.approx(1.0, abs=0.005)
+
+
+@pytest.mark.parametrize('floor', [False, True])
+def test_small_changes_may_add_up(floor):
+    run = Run(filter=SLOW)
+    for number in range(6):
+        factor = 1.04**number
+        step = run(None, ground(factor)) if floor else run(sure(factor))
+        assert step.jump == ''
+        assert typical(step) == pytest.approx(factor, abs=0.005)

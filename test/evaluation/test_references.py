@@ -183,6 +183,9 @@ def test_the_whole_verb(bag, request_of, tmp_path, coded_network, capsys):
         text = (tmp_path / 'both' / name).read_text()
         line = next(line for line in text.splitlines() if 'IS BOTH REFERENCE' in line)
         assert shown in line.partition('IS BOTH')[0]  # open to view, not folded away
+    said = [(tmp_path / name / 'report.md').read_text() for name in ('scan', 'both')]
+    assert ['without any help of the truth' in text for text in said] == [True, False]
+    assert ['it is NOT what a robot gets' in text for text in said] == [False, True]
 
 
 def test_truth_is_found_beside_the_reference(bag, request_of):

@@ -129,10 +129,10 @@ def test_best_knows_direction_target_and_ties():
 
 def test_every_label_is_explained_and_every_metric_defined(made):
     text = html_of(made.example(), {})
-    assert 'As published: no truth was used' in text
+    assert 'As published, not scaled to the truth' in text
     assert 'Each image multiplied by median(truth) / median(depth).' in text
     assert 'mean |y - g| / g (Eigen 2014).' in text
-    assert text.index('As published: no truth') < text.index('Each image multiplied')
+    assert text.index('As published, not scaled') < text.index('Each image multiplied')
 
 
 def test_failed_runs_gates_drops_and_hashes_are_told(made):

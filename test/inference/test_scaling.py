@@ -118,10 +118,17 @@ def test_metric_network_is_corrected_by_references_and_is_itself_without(scene, 
         alone = estimator.estimate(frame_of(scene, wrong))
         assert alone.scale.rung is Rung.NETWORK
         assert ratio(alone, scene.truth) == pytest.approx(1.17, rel=0.001)
-        refined = estimator.estimate(frame_of(scene, wrong, 2, references=measured(scene.truth)))
+        assert (alone.report.jump, alone.report.failures) == ('', ())
+        given = measured(scene.truth)
+        held = [estimator.estimate(frame_of(scene, wrong, n, references=given)) for n in (2, 3)]
+        assert [frame.scale.rung for frame in held] == [Rung.NETWORK] * 2
+        assert all('held back' in frame.report.jump for frame in held)
+        assert ratio(held[1], scene.truth) == pytest.approx(1.17, rel=0.001)
+        refined = estimator.estimate(frame_of(scene, wrong, 4, references=given))
         assert refined.scale.rung is Rung.REFERENCES
+        assert 'for good' in refined.report.jump
         assert ratio(refined, scene.truth) == pytest.approx(1.0, abs=0.003)
-        carried = estimator.estimate(frame_of(scene, wrong, 3))
+        carried = estimator.estimate(frame_of(scene, wrong, 5))
         assert carried.scale.rung is Rung.FILTERED
         assert ratio(carried, scene.truth) == pytest.approx(1.0, abs=0.003)
     untouched = MonoEstimatorSettings(model=model, scale__method='network')

@@ -3,7 +3,7 @@
 from array import array
 from types import SimpleNamespace as Message
 
-from depth_perception.messages.references import ReferenceBuffer
+from depth_perception.messages.references import MOST_POINTS, ReferenceBuffer
 from depth_perception.parameters import MonoSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from reference_messages import (
     expected,
     EYE,
     found,
+    header,
     IN_OPTICAL,
     NOW,
     POINTS,
@@ -235,3 +236,46 @@ def test_no_depth_image_raises(height, width, step, big, data, encoding):
     buffer.add('reference/depth', image)
     surroundings = around(buffer)
     assert surroundings.problem or len(surroundings.references)
+
+
+def large(count):
+    """Return a cloud of `count` points on the wall at 4 m, some of it outside of the image."""
+    rng = np.random.default_rng(4)
+    points = np.stack([*rng.uniform(-3.0, 3.0, (2, count)), np.full(count, 4.0)], axis=1)
+    return cloud(points.astype(np.float32))
+
+
+def test_large_clouds_are_thinned_as_they_come_and_let_go():
+    buffer = buffer_of()
+    made = large(3 * MOST_POINTS + 1)
+    for number in range(8):
+        one = Message(**{**vars(made), 'header': header(NOW - number * S // 100)})
+        buffer.add('reference/points', one)
+    kept = list(buffer._kept['reference/points'])
+    assert (buffer.thinned, buffer.received['reference/points']) == (8, 8)
+    assert len(kept) == 6
+    assert all(one.message is None for one in kept)
+    assert all(0.7 * MOST_POINTS < len(one.cloud[0]) <= MOST_POINTS for one in kept)
+    references = around(buffer).references
+    assert len(references) == 2000
+    np.testing.assert_allclose(references.rho, 0.25, rtol=1e-6)
+
+
+def test_what_was_read_is_not_kept_twice_and_serves_again():
+    buffer = buffer_of()
+    buffer.add('reference/points', cloud(POINTS))
+    buffer.add('reference/points', cloud(POINTS, NOW - S // 10))
+    first = around(buffer).references
+    assert [one.message is None for one in buffer._kept['reference/points']] == [True, False]
+    np.testing.assert_array_equal(around(buffer).references.rho, first.rho)
+    assert buffer.thinned == 0
+
+
+def test_a_large_cloud_that_cannot_be_read_is_counted_as_it_comes():
+    buffer = buffer_of()
+    broken = large(MOST_POINTS + 1)
+    broken.data = broken.data[:-1]
+    buffer.add('reference/points', broken)
+    assert buffer.refused == {'reference/points truncated': 1}
+    assert buffer.thinned == 0
+    assert 'whole clouds' in around(buffer).problem

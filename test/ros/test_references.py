@@ -4,6 +4,8 @@ from array import array
 import sys
 import time
 
+from depth_perception.core.references import MAX_REFERENCES
+from depth_perception.messages.references import MOST_POINTS
 from depth_perception.ros.mono_depth_node import MonoDepthNode
 import numpy as np
 import pytest
@@ -202,6 +204,28 @@ def test_a_bad_cloud_costs_no_frame_and_is_counted(system, scene):
         lambda: '3 points used' in status.values.get('reference/points', ''),
         'status of references',
     )
+
+
+def test_frames_keep_coming_between_huge_clouds_and_nothing_piles_up(system, scene):
+    spied = Spied(system, scene)
+    status = system.status(NAME)
+    rng = np.random.default_rng(1)
+    wall = np.full((MOST_POINTS + 40_000, 3), 4.0, np.float32)
+    wall[:, :2] = rng.uniform(-4.0, 4.0, (len(wall), 2))
+    now = time.time_ns()
+    huge = cloud(scene, wall, now)
+    for number in range(1, 9):
+        huge.header = scene.header(now + 40_000_000 * number)
+        spied.heard(('/reference/points', huge))
+        for part in (0, 20_000_000):
+            surroundings = spied.surroundings(now + 40_000_000 * number + part)
+            assert len(surroundings.references) == MAX_REFERENCES
+            np.testing.assert_allclose(surroundings.references.rho, 0.25, rtol=1e-6)
+    system.peer.until(lambda: len(spied.depths) >= 8, 'depth')  # of 16, were none overtaken
+    kept = list(spied.buffer._kept['reference/points'])
+    assert len(kept) == 6
+    assert all(one.message is None and len(one.cloud[0]) <= MOST_POINTS for one in kept)
+    status.until_count('large reference/points thinned', least=8)
 
 
 def test_references_are_heard_only_while_they_are_needed(system, scene):

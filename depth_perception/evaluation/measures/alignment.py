@@ -3,7 +3,8 @@
 Every published number belongs to one of these labels, and numbers under different labels do not
 compare:
 
-    online          As published: no truth is used. The only honest figure for a robot.
+    online          As published: not scaled to the truth. What a robot gets, unless the references
+                    that its scale came from are the truth.
     median          s = median g / median y per image (Eigen, monodepth2).
     lsq_disp        s, t minimise sum (s / y + t - 1 / g)^2 per image (MiDaS).
     lsq_depth       s, t minimise sum (s y + t - g)^2 per image (Marigold).
