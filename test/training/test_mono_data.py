@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip('torch', reason='training needs PyTorch')
 pytest.importorskip('cv2')
 
-from training.mono.data import bordered, cropped, recoloured, roughened, Scenes
+from training.mono.data import bordered, cropped, recoloured, relit, roughened, Scenes
 
 
 def scene(seed=0, height=60, width=80):
@@ -39,6 +39,17 @@ def test_colours_change_and_stay_colours():
     assert len({f.tobytes() for f in found}) == 4
     for f in found:  # light stays lighter than dark
         assert np.corrcoef(f.mean(-1).ravel(), image.mean(-1).ravel())[0, 1] > 0.8
+
+
+def test_light_changes_softly_over_the_picture_and_leaves_black_black():
+    x = np.full((60, 80, 3), 0.4, np.float32)
+    x[:, :8] = 0
+    found = relit(x, np.random.default_rng(3))
+    assert found.dtype == np.float32
+    assert not found[:, :8].any()
+    light = np.log(found[:, 8:] / 0.4)
+    assert np.abs(light).max() > 0.1
+    assert max(np.abs(np.diff(light, axis=k)).max() for k in (0, 1)) < 0.1
 
 
 def test_a_border_is_empty_and_not_known():

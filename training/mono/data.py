@@ -19,6 +19,7 @@ from torch.utils.data import IterableDataset
 FILES_AT_ONCE = 6
 SHARD_SAMPLES = 40
 BORDERED = 0.15
+LIT = 0.5
 SHARD_KINDS = {'room', 'corridor', 'table', 'shelf', 'road', 'park'}
 SKY_OR_GLASS = 2 | 4
 Pictures = list[tuple[np.ndarray, np.ndarray]]
@@ -31,9 +32,20 @@ def recoloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x *= np.exp(rng.normal(0, 0.08, 3)).astype(np.float32) * np.float32(np.exp(rng.normal(0, 0.2)))
     grey = x.mean(-1, keepdims=True)
     x = grey + (x - grey) * np.float32(rng.uniform(0.2, 1.5))
-    return (x - 0.45) * np.float32(rng.uniform(0.65, 1.35)) + np.float32(
-        0.45 + rng.normal(0, 0.04)
-    )
+    contrast, middle = np.float32(rng.uniform(0.65, 1.35)), np.float32(0.45 + rng.normal(0, 0.04))
+    out: np.ndarray = (x - 0.45) * contrast + middle
+    return out
+
+
+def relit(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns float32 RGB under light that changes softly over the picture, and its colour too."""
+    import cv2
+
+    coarse = rng.normal(0, rng.uniform(0, 0.5), (3, 4, 1)) + rng.normal(0, 0.08, (3, 4, 3))
+    size = (x.shape[1], x.shape[0])
+    light = cv2.resize(coarse.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    lit: np.ndarray = x * np.exp(light)
+    return lit
 
 
 def roughened(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -49,10 +61,11 @@ def roughened(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.7:
         sigma = float(rng.exponential(0.02))
         x = x + rng.normal(0, sigma, x.shape).astype(np.float32)
-    out = (np.clip(x, 0, 1) * 255).astype(np.uint8)
+    out: np.ndarray = (np.clip(x, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
-        out = cv2.imdecode(cv2.imencode('.jpg', out, quality)[1], cv2.IMREAD_COLOR)
+        coded = cv2.imencode('.jpg', out, quality)[1]
+        out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return out
 
 
@@ -128,13 +141,26 @@ class Scenes(IterableDataset[dict[str, Tensor]]):
         folders: where the rendered scenes lie, either form.
         size: rows and columns of a sample.
         seed: of the order and of everything random.
-        shards: share of the samples that is taken from shards, if there are any.
+        shards: share of the rendered samples that is taken from shards, if there are any.
+        real: folder of packed real pictures (``training.mono.real``); each file as often as
+            every other.
+        real_share: share of all samples that is taken from them.
     """
 
     def __init__(
-        self, folders: list[Path], size: tuple[int, int], seed: int, shards: float = 0.3
+        self,
+        folders: list[Path],
+        size: tuple[int, int],
+        seed: int,
+        shards: float = 0.3,
+        real: Path | None = None,
+        real_share: float = 0.5,
     ) -> None:
         self.folders, self.size, self.seed, self.shards = folders, size, seed, shards
+        self.real = [rooms(p) for p in sorted(real.glob('*.npz'))] if real else []
+        if real and not self.real:
+            raise FileNotFoundError(f'there are no packed pictures in {real}')
+        self.real_share = real_share
 
     def _some(self, rng: np.random.Generator) -> Pictures:
         files = sorted(p for folder in self.folders for p in folder.glob('*.npz'))
@@ -149,6 +175,10 @@ class Scenes(IterableDataset[dict[str, Tensor]]):
             more = shard(descriptions[int(rng.integers(len(descriptions)))], rng)
             pictures += more[: int(np.ceil(wanted))]
             wanted -= max(len(more), 1)
+        if self.real:
+            for _ in range(round(self.real_share / (1 - self.real_share) * len(pictures))):
+                file = self.real[int(rng.integers(len(self.real)))]
+                pictures.append(file[int(rng.integers(len(file)))])
         return pictures
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
@@ -164,7 +194,8 @@ class Scenes(IterableDataset[dict[str, Tensor]]):
     ) -> dict[str, Tensor]:
         """Return one sample of a picture (H, W, 3) and its z-depth (H, W) [m]."""
         picture, inverse, known = cropped(image, depth, self.size, rng)
-        picture = roughened(recoloured(picture, rng), rng)
+        coloured = recoloured(picture, rng)
+        picture = roughened(relit(coloured, rng) if rng.random() < LIT else coloured, rng)
         if rng.random() < BORDERED:
             picture, known = bordered(picture, known, rng)
         return {

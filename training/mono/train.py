@@ -35,7 +35,6 @@ LOG_STEPS = 25
 WARM_UP_STEPS = 60
 FALL = 0.25
 CLIP = 2.0
-ENCODER_SHARE = 0.3
 
 
 def learning_rate(step: int, share: float, most: float) -> float:
@@ -60,14 +59,14 @@ def torch_network(network: MonoNetwork, size: tuple[int, int]) -> Predict:
     return predict
 
 
-def groups(network: MonoNetwork) -> list[dict[str, Any]]:
-    """Return the trained parameters: the encoder learns slower than the rest."""
+def groups(network: MonoNetwork, encoder_share: float) -> list[dict[str, Any]]:
+    """Return the trained parameters: the encoder learns at a share of the rate of the rest."""
     encoder = [p for p in network.encoder.parameters() if p.requires_grad]
     doubt = list(network.doubt.parameters())
     known = {id(p) for p in (*network.encoder.parameters(), *doubt)}
     rest = [p for p in network.parameters() if id(p) not in known]
     return [
-        {'params': encoder, 'share': ENCODER_SHARE},
+        {'params': encoder, 'share': encoder_share},
         {'params': rest, 'share': 1.0},
         {'params': doubt, 'share': 1.0},
     ]
@@ -87,8 +86,9 @@ class Run:
             network.load_state_dict(torch.load(arguments.start, weights_only=True)['average'])
         network.freeze(arguments.frozen)
         self.network = network.to(memory_format=torch.channels_last)
-        self.average = Average(self.network, 0.998)
-        self.optimiser = torch.optim.AdamW(groups(network), arguments.rate, weight_decay=1e-2)
+        self.average = Average(self.network, arguments.average)
+        trained = groups(network, arguments.encoder_share)
+        self.optimiser = torch.optim.AdamW(trained, arguments.rate, weight_decay=1e-2)
         self.state: dict[str, Any] = {'step': 0, 'spent_s': 0.0}
         self.checkpoint = arguments.run / 'last.pt'
         if self.checkpoint.exists():
@@ -153,7 +153,8 @@ class Run:
         """Train until the time is over."""
         a = self.arguments
         seed = a.seed + 1000 * (self.state['step'] + 1)
-        stream = iter(DataLoader(Scenes(a.data, tuple(a.size), seed), a.batch))
+        scenes = Scenes(a.data, tuple(a.size), seed, real=a.real, real_share=a.real_share)
+        stream = iter(DataLoader(scenes, a.batch))
         earlier = self.state['spent_s'] - time.process_time()
         saved = validated = time.monotonic()
         sums: dict[str, float] = {}
@@ -186,6 +187,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('run', type=Path, help='folder of checkpoint and curves')
     parser.add_argument('--data', type=Path, nargs='+', required=True)
+    parser.add_argument('--real', type=Path, help='folder of packed real pictures')
+    parser.add_argument('--real-share', type=float, default=0.5, help='of the samples')
     parser.add_argument('--encoder', type=Path, help='ImageNet weights of EfficientNet-Lite0')
     parser.add_argument(
         '--start', type=Path, help='checkpoint whose averaged weights to go on from'
@@ -195,6 +198,8 @@ def main() -> None:
     parser.add_argument('--size', type=int, nargs=2, default=(192, 256), help='rows, columns')
     parser.add_argument('--frozen', type=int, default=5, help='blocks that stay as they are')
     parser.add_argument('--rate', type=float, default=1.5e-3)
+    parser.add_argument('--encoder-share', type=float, default=0.3, help='of the rate')
+    parser.add_argument('--average', type=float, default=0.998, help='kept of it at each step')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--shared', type=Path, help='folder of the validation frames')
