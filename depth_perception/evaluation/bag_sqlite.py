@@ -166,9 +166,9 @@ class SqliteFile:
             'SELECT id, name, type, serialization_format FROM topics LIMIT ?', (_MAX_CHANNELS,)
         ):
             text, language = definitions.get(str(kind), ('', ''))
-            self._channels[int(number)] = Channel(
-                str(topic), str(kind), str(encoding), text, language
-            )
+            if not isinstance(number, int):
+                raise RecordingError(f'{self.path}: the table topics is damaged')
+            self._channels[number] = Channel(str(topic), str(kind), str(encoding), text, language)
 
     def _list_messages(self) -> None:
         """Find the messages; where the file is damaged, go on behind the damage."""

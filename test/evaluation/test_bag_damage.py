@@ -1,5 +1,6 @@
 """Recordings of every kind, cut, flipped and forged: good messages or a clear error, no others."""
 
+import contextlib
 from functools import partial
 from io import BytesIO
 import os
@@ -208,6 +209,18 @@ def test_damaged_sqlite_never_crashes(bags, tmp_path, data):
                 assert sum(1 for _ in recording.messages([topic])) <= 2 * MESSAGES
     except RecordingError:
         pass
+
+
+def test_sqlite_topic_without_a_number_is_an_error(bags, tmp_path):
+    file = tmp_path / 'bag.db3'
+    file.write_bytes((bags / 'SQLITE3-NONE' / 'SQLITE3-NONE.db3').read_bytes())
+    with contextlib.closing(sqlite3.connect(file)) as forged:
+        forged.executescript(
+            'CREATE TABLE other AS SELECT * FROM topics; DROP TABLE topics; '
+            'ALTER TABLE other RENAME TO topics; UPDATE topics SET id = NULL;'
+        )
+    with pytest.raises(RecordingError, match='topics is damaged'):
+        Recording(file)
 
 
 def test_sqlite_asking_for_too_much_memory_is_an_error(bags, monkeypatch):
