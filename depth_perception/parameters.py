@@ -229,6 +229,14 @@ class EstimatorSettings(GroundSettings, ScaleSettings, UncertaintySettings, Tens
 class StereoEstimatorSettings(EstimatorSettings):
     """The stereo estimator: semi-global matching or a stereo network."""
 
+    filters__max_sigma_px: float = setting(
+        0.0,
+        'Disparities less certain than this are unknown; 0: the limit that the model card names.',
+        unit='px',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
     sgbm__min_disparity: int = setting(
         0,
         'Least disparity searched, where sgbm.num_disparities is given.',

@@ -30,6 +30,7 @@ FRAME_PIXELS = 4000
 """Most pixels of one frame, so that none outweighs another by its size."""
 BAG_PIXELS = 100_000
 _FIRST = ('max_relative_sigma=1.0',)  # what the user sets wins
+_FIRST_OF_PAIRS = ('filters.max_sigma_px=1000',)
 _LAST = (f'uncertainty.calibration_file={NO_CALIBRATION}', 'uncertainty.online=false')
 
 _Floats = NDArray[np.float32]
@@ -162,7 +163,8 @@ def collect(work: Collecting, report: Report) -> Collected:
 
 
 def _uncalibrated(unit: Unit) -> Unit:
-    assignments = (*_FIRST, *unit.model.assignments, *_LAST)
+    first = (*_FIRST, *_FIRST_OF_PAIRS) if unit.model.task == 'stereo' else _FIRST
+    assignments = (*first, *unit.model.assignments, *_LAST)
     return replace(unit, model=replace(unit.model, assignments=assignments))
 
 

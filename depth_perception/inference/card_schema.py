@@ -241,6 +241,7 @@ class UncertaintySpec:
     calibration: str = ''
     relative_floor: float = 0.1
     disparity_floor_px: float = 0.0
+    disparity_limit_px: float = 0.0
 
 
 @dataclass(frozen=True)

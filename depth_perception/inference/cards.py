@@ -306,6 +306,8 @@ def _check_scores(card: ModelCard) -> None:
     if ranks and floor <= 0.0:
         raise ModelError('confidence without a unit needs uncertainty.relative_floor above 0')
     numbers = scores.lr_limit_px, scores.edge_px, scores.range_base, scores.range_per_m
+    if card.uncertainty.disparity_limit_px < 0.0:
+        raise ModelError('uncertainty.disparity_limit_px must not be negative')
     if min(numbers) < 0.0:
         raise ModelError('uncertainty.scores: limits, pixels and shares must not be negative')
     if not 0.0 <= scores.temporal_memory < 1.0:

@@ -94,7 +94,8 @@ class DepthEstimator(abc.ABC, Generic[S]):
         self.settings: S = settings
         builtin = card.builtin is not None
         self._postprocessor = Postprocessor(
-            MATCHER_CORRELATION if builtin else NETWORK_CORRELATION
+            MATCHER_CORRELATION if builtin else NETWORK_CORRELATION,
+            card.uncertainty.disparity_limit_px,
         )
         self.wants_cloud = False
         self._plan: ResizePlan | None = None

@@ -25,7 +25,7 @@ from depth_perception.core.temporal_motion import MotionFilter, NO_POSE
 from depth_perception.core.types import DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
 from depth_perception.inference.frame_jobs import Published
-from depth_perception.parameters import EstimatorSettings
+from depth_perception.parameters import EstimatorSettings, StereoEstimatorSettings
 import numpy as np
 
 # Measured by benchmark/temporal_fusion.py: what lets sigma stay honest over a sequence.
@@ -79,10 +79,15 @@ class Postprocessor:
     Args:
         correlation: Share of the variance that consecutive frames have in common, where the
             settings leave it to the model.
+        disparity_limit_px: Greatest sigma of a disparity that is known, where the settings leave
+            it to the model; 0: any.
     """
 
-    def __init__(self, correlation: float = NETWORK_CORRELATION) -> None:
+    def __init__(
+        self, correlation: float = NETWORK_CORRELATION, disparity_limit_px: float = 0.0
+    ) -> None:
         self._correlation = correlation
+        self._disparity_limit_px = disparity_limit_px
         self.temporal_problem = ''
         self._still = TemporalFilter()
         self._motion = MotionFilter()
@@ -118,6 +123,7 @@ class Postprocessor:
         """
         start = time.perf_counter()
         rho, sigma_rho = self._over_time(raw, frame, settings)
+        sigma_rho = self._certain(sigma_rho, raw.disparity, settings)
         most_sigma = relative_limit(raw.scale, settings.max_relative_sigma)
         published = None
         if publish is not None and settings.filters__speckle_area_px == 0:
@@ -156,6 +162,18 @@ class Postprocessor:
             gross_share=raw.gross_share,
             cloud=None if published is None else published.cloud,
         )
+
+    def _certain(
+        self, sigma_rho: SigmaMap, disparity: Disparity | None, settings: EstimatorSettings
+    ) -> SigmaMap:
+        """Return sigma_rho, NaN where the disparity is less certain than allowed."""
+        limit_px = self._disparity_limit_px
+        if isinstance(settings, StereoEstimatorSettings) and settings.filters__max_sigma_px > 0.0:
+            limit_px = settings.filters__max_sigma_px
+        if disparity is None or limit_px == 0.0:
+            return sigma_rho
+        limit = np.float32(limit_px / disparity.rig.focal_baseline)
+        return np.where(sigma_rho <= limit, sigma_rho, np.float32(np.nan))
 
     def _over_time(
         self, raw: RawEstimate, frame: MonoFrame | StereoFrame, settings: EstimatorSettings

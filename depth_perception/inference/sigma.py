@@ -37,6 +37,7 @@ _OF_THE_MATCHER = (
     'sgbm.block_size', 'sgbm.mode', 'sgbm.uniqueness', 'sgbm.left_right_px', 'sgbm.support',
 )  # fmt: skip
 _OF_ALL = ('filters.temporal', 'filters.temporal_weight')
+_NOT_OF_THE_CARD = ('calibration', 'disparity_limit_px')
 _NOT_OF_THE_SCORE = ('uncertainty.calibration_file', 'uncertainty.online')
 
 
@@ -280,7 +281,7 @@ def _card_digest(card: ModelCard) -> str:
         for part in (card.uncertainty, card.confidence)
         if part is not None
         for one in fields(part)
-        if one.name != 'calibration' and getattr(part, one.name) != one.default
+        if one.name not in _NOT_OF_THE_CARD and getattr(part, one.name) != one.default
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 

@@ -17,7 +17,7 @@ from depth_perception.settings import declarations_of
 import numpy as np
 import pytest
 
-SETTINGS = StereoEstimatorSettings(min_depth_m=0.8, max_depth_m=30.0)
+SETTINGS = StereoEstimatorSettings(model='sgbm', min_depth_m=0.8, max_depth_m=30.0)
 
 
 def wall(width, height, disparity_px, focal_px=120.0, doffs_px=0.0):
@@ -160,6 +160,7 @@ STEREO = {
     'sgbm.speckle_jump_px': 8.0,
     'camera.baseline_sigma_relative': 0.05,
     'camera.doffs_sigma_px': 1.0,
+    'filters.max_sigma_px': 0.4,
 }
 MONO = {
     'ground.camera_height_m': 0.6,
@@ -193,6 +194,8 @@ def test_setting_changes_the_estimate(cls, name, value):
     if cls is MonoEstimatorSettings:
         base |= {'ground__camera_height_m': 0.5, 'ground__pitch_deg': 8.0}
         frame = cluttered_floor()
+    else:
+        base['model'] = 'sgbm'
     usual = outcome(cls(**base), frame)
     changed = outcome(cls(**(base | {field: value})), frame)
     assert np.isfinite(usual[0]).mean() > 0.2

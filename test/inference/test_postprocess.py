@@ -5,7 +5,7 @@ from depth_perception.core.estimate import Disparity, Rung, Scale
 from depth_perception.core.frame import MonoFrame, Picture, StereoFrame, Surroundings
 from depth_perception.core.stereo import StereoRig
 from depth_perception.inference.postprocess import Postprocessor, RawEstimate
-from depth_perception.parameters import EstimatorSettings
+from depth_perception.parameters import EstimatorSettings, StereoEstimatorSettings
 from depth_perception.settings import declarations_of
 import numpy as np
 import pytest
@@ -82,6 +82,32 @@ def test_disparity_is_unknown_where_the_depth_is():
     assert np.isnan(estimate.disparity.values[4, 5])
     assert np.isfinite(estimate.disparity.values).sum() == 47
     assert np.isfinite(values).all()  # the input is not touched
+
+
+@pytest.mark.parametrize(
+    ('of_card', 'of_settings', 'known'),
+    [(0.0, 0.0, 8), (1.0, 0.0, 3), (1.0, 2.5, 6), (0.0, 2.5, 6), (4.0, 0.4, 1)],
+)
+def test_disparities_less_certain_than_the_limit_are_unknown(of_card, of_settings, known):
+    rig = StereoRig(CAMERA, CAMERA, 0.2)  # f B = 10 px m
+    sigma_px = np.array([0.3, 0.6, 0.9, 1.2, 1.5, 2.4, 2.7, 3.0], np.float32)
+    raw = RawEstimate(
+        np.full((6, 8), 2.0, np.float32),
+        np.tile(sigma_px / 10.0, (6, 1)),
+        SCALE,
+        disparity=Disparity(np.full((6, 8), 20.0, np.float32), rig, 0.0, 64.0),
+    )
+    settings = StereoEstimatorSettings(
+        min_depth_m=0.1,
+        max_relative_sigma=1.0,
+        filters__flying_pixels=False,
+        filters__max_sigma_px=of_settings,
+    )
+    estimate = Postprocessor(disparity_limit_px=of_card).finish(raw, FRAME, settings)
+    assert estimate.valid[3].tolist() == [True] * known + [False] * (8 - known)
+    assert np.isnan(estimate.depth[:, known:]).all()
+    assert np.isnan(estimate.sigma[:, known:]).all()
+    assert np.isnan(estimate.disparity.values[:, known:]).all()
 
 
 def test_speckle_is_removed_and_the_wall_stays():

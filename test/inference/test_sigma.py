@@ -143,10 +143,13 @@ def test_what_the_card_says_of_the_score_is_part_of_it():
     card = load_card('window-stereo')
     floor = replace(card, uncertainty=replace(card.uncertainty, relative_floor=0.123))
     calibrated = replace(card, uncertainty=replace(card.uncertainty, calibration='a.sigma.yaml'))
-    usual, other, same = (
-        score_settings(one, StereoEstimatorSettings())['card'] for one in (card, floor, calibrated)
+    limited = replace(card, uncertainty=replace(card.uncertainty, disparity_limit_px=2.0))
+    usual, other, *same = (
+        score_settings(one, StereoEstimatorSettings())['card']
+        for one in (card, floor, calibrated, limited)
     )
-    assert usual == same != other
+    assert same == [usual, usual]
+    assert usual != other
 
 
 def test_calibration_files_are_no_cards(tmp_path, monkeypatch):
