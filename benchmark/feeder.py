@@ -57,7 +57,7 @@ class NodeProcess:
         environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'depth_perception.ros.stereo_depth_node', '--ros-args',
-             '--log-level', 'warn', *arguments],
+             '--log-level', 'warn', '-p', 'model:=sgbm', *arguments],
             env=environment,
         )  # fmt: skip
         os.sched_setaffinity(self._process.pid, cores)

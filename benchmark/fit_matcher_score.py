@@ -55,7 +55,7 @@ def sample_of(scene: HonestyScene) -> tuple[Sample, list[str]]:
 
     original, sgbm.error_score = sgbm.error_score, spy  # type: ignore[assignment]
     try:
-        with open_estimator(StereoEstimatorSettings()) as estimator:
+        with open_estimator(StereoEstimatorSettings(model='sgbm')) as estimator:
             estimate = estimator.estimate(scene.frame)
     finally:
         sgbm.error_score = original

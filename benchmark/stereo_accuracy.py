@@ -24,7 +24,7 @@ from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 
 CURVE = read_calibration(Path(__file__).parents[1] / 'models' / 'sgbm.sigma.yaml').curve
-CHECKED = StereoEstimatorSettings(threads=1)
+CHECKED = StereoEstimatorSettings(model='sgbm', threads=1)
 DENSE = replace(CHECKED, sgbm__left_right_px=0.0, sgbm__support=0.0)
 PLAIN = {
     'plain': {},

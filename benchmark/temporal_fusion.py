@@ -36,7 +36,7 @@ import numpy as np
 Frame = MonoFrame | StereoFrame
 NOISE = 3.0  # grey levels
 SETTLED = 4  # frames left out of the figures, while the filter fills
-STEREO = StereoEstimatorSettings(threads=1, filters__flying_pixels=False)
+STEREO = StereoEstimatorSettings(model='sgbm', threads=1, filters__flying_pixels=False)
 WINDOW = replace(STEREO, model='window-stereo')
 MONO = MonoEstimatorSettings(
     model='fastdepth', threads=1, filters__flying_pixels=False, max_relative_sigma=1.0

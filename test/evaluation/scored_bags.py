@@ -33,7 +33,7 @@ def pair(bags, seed):
 
 def estimates(bags, seeds, **settings):
     """Yield (left, right, estimate) of views."""
-    chosen = StereoEstimatorSettings(sgbm__num_disparities=32, **settings)
+    chosen = StereoEstimatorSettings(**{'model': 'sgbm', 'sgbm__num_disparities': 32, **settings})
     with open_estimator(chosen) as estimator:
         for seed in seeds:
             left, right = pair(bags, seed)

@@ -17,7 +17,7 @@ ROUNDING = 12.0**-0.5  # standard deviation of a value rounded to whole steps
 def samples(shared_dir):
     pytest.importorskip('cv2')
     found = []
-    with open_estimator(StereoEstimatorSettings()) as estimator:
+    with open_estimator(StereoEstimatorSettings(model='sgbm')) as estimator:
         for name in ('middlebury_2014_q', 'middlebury_2006'):
             for entry in open_middlebury(Options(shared_dir / 'data' / name)):
                 scene = entry.read()

@@ -213,7 +213,7 @@ def test_the_matcher_is_watched_in_the_estimator():
     """Where it matches to much less than its sigma, sigma shrinks to the half and no further."""
     pytest.importorskip('cv2')
     settings = StereoEstimatorSettings(
-        sgbm__num_disparities=16, uncertainty__calibration_file='none'
+        model='sgbm', sgbm__num_disparities=16, uncertainty__calibration_file='none'
     )
     frame = matched_pair(np.random.default_rng(8))
     with open_estimator(settings) as estimator:

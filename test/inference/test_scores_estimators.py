@@ -119,7 +119,7 @@ def test_setting_chooses_the_sources(networks):
 def test_builtin_matcher_has_no_second_run():
     for sources in ('flip', 'edge,tta'):
         with pytest.raises(ModelError, match='needs a network'):
-            open_estimator(StereoEstimatorSettings(uncertainty__sources=sources))
+            open_estimator(StereoEstimatorSettings(model='sgbm', uncertainty__sources=sources))
 
 
 def test_network_beside_a_second_camera_is_flipped_alone(networks):

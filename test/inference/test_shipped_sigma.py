@@ -58,7 +58,7 @@ def test_sigma_of_depth_is_the_curve_of_the_score():
         Picture(grey[:, 15:255].copy(), 'grey'),
         StereoRig(left, left, 0.1),
     )
-    with open_estimator(StereoEstimatorSettings(threads=1)) as estimator:
+    with open_estimator(StereoEstimatorSettings(model='sgbm', threads=1)) as estimator:
         estimate = estimator.estimate(frame)
     curve = read_calibration(ROOT / 'models' / 'sgbm.sigma.yaml').curve
     inner = np.s_[20:100, 60:220]

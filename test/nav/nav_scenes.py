@@ -153,7 +153,7 @@ class StereoCamera:
     def __init__(self, seed=0, camera=CAMERA, **settings):
         self.camera = camera
         self.rig = rig_from_numbers(camera, BASELINE_M, 0.0)
-        self.estimator = open_estimator(StereoEstimatorSettings(**settings))
+        self.estimator = open_estimator(StereoEstimatorSettings(model='sgbm', **settings))
         self.random = np.random.default_rng(seed)
         self.stamp_ns = PERIOD_NS
         self._rendered = {}

@@ -21,7 +21,12 @@ rosbag2 = pytest.importorskip('rosbags.rosbag2')
 pytestmark = pytest.mark.ros
 FRAMES = 3
 KINDS = {kind: kind.__name__ for kind in (Image, CameraInfo, CompressedImage, PointCloud2)}
-SGBM = {'sgbm__num_disparities': 32, 'max_input_age_s': 0.0, 'diagnostics_period_s': 0.1}
+SGBM = {
+    'model': 'sgbm',
+    'sgbm__num_disparities': 32,
+    'max_input_age_s': 0.0,
+    'diagnostics_period_s': 0.1,
+}
 FLOOR = {'ground__camera_height_m': 0.8, 'max_input_age_s': 0.0, 'diagnostics_period_s': 0.1}
 
 
