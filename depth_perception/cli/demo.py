@@ -38,6 +38,7 @@ from depth_perception.evaluation.scenes import (
     Scene,
     write_recording,
 )
+from depth_perception.inference.cards import load_card
 
 FRAMES, RATE_HZ = 40, 4.0
 LONGEST_S = 20.0  # of the user's own recording: its output is about 20 MB per second
@@ -86,6 +87,7 @@ def register(subparsers: Any) -> None:
     ground.add_argument('--camera-height-m', type=float, help='height above the floor [m]')
     ground.add_argument('--pitch-deg', type=float, default=0.0, help='tilt below the horizon')
     ground.add_argument('--roll-deg', type=float, default=0.0)
+    parser.add_argument('--model', default='', help='id or card that the stereo node runs')
     parser.add_argument('--no-mono', action='store_true', help='without the mono node')
     parser.add_argument('--out', type=Path, default=Path('out'), help='folder of the results')
     parser.add_argument('--keep', action='store_true', help='keep recordings and logs in --out')
@@ -128,6 +130,7 @@ def _check_together(arguments: argparse.Namespace) -> None:
         raise SettingsError('give either --bag or --left and --right')
     if (arguments.left is None) != (arguments.right is None):
         raise SettingsError('a pair needs both --left and --right')
+    _model(arguments)
 
 
 def _scene(arguments: argparse.Namespace, progress: Progress, remarks: list[str]) -> Scene:
@@ -152,6 +155,15 @@ def _scene(arguments: argparse.Namespace, progress: Progress, remarks: list[str]
             f'real world. Reason: {error}'
         )
         return rendered_scene()
+
+
+def _model(arguments: argparse.Namespace) -> str:
+    """Return what the node is told; a wrong name is refused before anything is started."""
+    if not arguments.model:
+        return ''
+    load_card(arguments.model)
+    is_file = arguments.model.endswith(('.yaml', '.yml'))
+    return str(Path(arguments.model).resolve()) if is_file else str(arguments.model)
 
 
 def _ground(arguments: argparse.Namespace) -> GroundPose | None:
@@ -188,7 +200,7 @@ def _found(
         streams = find_streams(recording)
         given = read_given(recording, streams)
         seconds = min(seconds, recording.duration_s + 1.0)
-    plan = Plan(bag, streams, ground, seconds, scratch)
+    plan = Plan(bag, streams, ground, seconds, scratch, _model(arguments))
     if not plan.nodes:
         raise RecordingError(
             f'{bag} has one camera only; for the mono node give --camera-height-m and --pitch-deg'

@@ -97,7 +97,9 @@ def html_of(found: Findings) -> str:
         parts.append(page.tiles(_headline_title(stereo), _headline(headline, found.given)))
     parts.append(_seen(found, scale))
     if stereo is not None:
-        parts.append(_node_section(STEREO_TITLE, STEREO_TEXT, stereo, found, scale))
+        model = found.diagnostics.get('stereo', {}).get('model', 'sgbm')
+        text = STEREO_TEXT if model == 'sgbm' else NETWORK_TEXT.format(model=model)
+        parts.append(_node_section(STEREO_TITLE, text, stereo, found, scale))
     if mono is not None:
         text = f'{MONO_TEXT} {found.ground} {_verdict(mono)}'.strip()
         parts.append(_node_section(MONO_TITLE, text, mono, found, scale))
@@ -113,6 +115,10 @@ STEREO_TITLE = 'Stereo: depth from the pair'
 STEREO_TEXT = (
     'Semi-global matching with a left-right check; depth is focal length times baseline over '
     'disparity. Dark pixels are unknown: hidden from one camera, without texture, or too '
+    'uncertain to publish.'
+)
+NETWORK_TEXT = (
+    'Depth by the model {model}, in place of the builtin matcher. Dark pixels are unknown: too '
     'uncertain to publish.'
 )
 MONO_TITLE = 'Mono: depth from the left image alone'

@@ -33,6 +33,7 @@ class Plan:
         ground: Pose of the camera for the mono node; None: no mono node.
         seconds: How much of it is played [s].
         scratch: Folder for recordings and logs.
+        model: Of the stereo node; '' for its default.
     """
 
     bag: Path
@@ -40,6 +41,7 @@ class Plan:
     ground: GroundPose | None
     seconds: float
     scratch: Path
+    model: str = ''
 
     @property
     def nodes(self) -> list[str]:
@@ -81,6 +83,8 @@ def node_arguments(plan: Plan, name: str) -> list[str]:
             'ground.pitch_deg': plan.ground.pitch_deg,
             'ground.roll_deg': plan.ground.roll_deg,
         }
+    elif plan.model:
+        parameters['model'] = plan.model
     words = ['--ros-args', '-r', f'__ns:=/{name}']
     for topic, source in _topics(plan, name).items():
         words += ['-r', f'{topic}:={source}']

@@ -39,6 +39,15 @@ def test_node_arguments():
     assert one.nodes == []
 
 
+def test_model_of_the_stereo_node_is_chosen_and_named(tmp_path, capsys):
+    plan = Plan(Path('bag'), STREAMS, GroundPose(1.5, 10.0, -2.0), 1.0, Path('scratch'), 'net')
+    assert '-p model:=net' in ' '.join(node_arguments(plan, 'stereo'))
+    assert 'model:=' not in ' '.join(node_arguments(plan, 'mono'))
+    assert main(['demo', '--model', 'no_such', '--out', str(tmp_path)]) == 2
+    assert 'no_such' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_middleware_stays_on_this_machine_with_room_for_images(monkeypatch):
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
