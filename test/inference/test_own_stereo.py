@@ -129,6 +129,37 @@ def test_depth_comes_out_in_metres_with_an_error_bar():
     assert (estimate.sigma[estimate.valid] > 0.0).all()
 
 
+def multiply_adds(model, feeds):
+    """Return what convolutions and matrix products of a network do, from the shapes of a run."""
+    costly = [node for node in model.graph.node if node.op_type in ('Conv', 'MatMul')]
+    shapes = {name: value.shape for name, value in feeds.items()}
+    shapes |= {x.name: tuple(x.dims) for x in model.graph.initializer}
+    wanted = sorted({n for x in costly for n in (*x.input[:2], *x.output)} - set(shapes))
+    for name in wanted:
+        model.graph.output.add().name = name
+    plain = onnxruntime.SessionOptions()
+    plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain.log_severity_level = 3
+    run = onnxruntime.InferenceSession(
+        model.SerializeToString(), plain, providers=['CPUExecutionProvider']
+    )
+    shapes |= {n: x.shape for n, x in zip(wanted, run.run(wanted, feeds), strict=True)}
+    total = 0
+    for node in costly:
+        inner = shapes[node.input[0]][-1]
+        if node.op_type == 'Conv':
+            inner = int(np.prod(shapes[node.input[1]][1:]))
+        total += int(np.prod(shapes[node.output[0]])) * inner
+    return total
+
+
+def test_the_file_costs_at_most_12_gflop_at_640_by_480():
+    onnx = pytest.importorskip('onnx', reason='onnx reads the graph')
+    model = onnx.load(str(artifact_path(load_card(MODEL))))
+    feeds = {name: np.zeros((1, 3, 480, 640), np.float32) for name in ('left', 'right')}
+    assert 9e9 < 2 * multiply_adds(model, feeds) <= 12e9
+
+
 def test_half_precision_says_nearly_the_same(session):
     onnx = pytest.importorskip('onnx', reason='onnx makes the network in half precision')
     from depth_perception.inference.onnx_half import ALWAYS_FULL, as_half

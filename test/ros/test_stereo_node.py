@@ -63,6 +63,16 @@ def test_depth_of_a_rendered_scene_is_right(system, scene):
     assert scene.error(depth) < 0.01
 
 
+def test_network_that_ships_runs_in_the_node(system, scene):
+    system.start(StereoDepthNode, **SMALL, model='depth-perception-stereo-small')
+    status = system.status()
+    heard = system.peer.listen('/depth/image_rect', Image)
+    depth = system.depth_after(heard, scene.stereo())
+    assert scene.error(depth) < 0.03
+    system.peer.until(lambda: 'model' in status.values, 'status')
+    assert status.values['model'] == 'depth-perception-stereo-small'
+
+
 def test_all_outputs_carry_the_header_of_the_left_image(everything):
     messages = newest_common(everything)
     headers = [m.header for m in messages.values()]

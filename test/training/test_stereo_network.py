@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 torch = pytest.importorskip('torch', reason='training needs PyTorch (training/requirements.txt)')
 
+from training.stereo.blocks import Widths  # noqa: E402
 from training.stereo.evidence import correlation, folded, unfolded  # noqa: E402
-from training.stereo.export import FILLED_UP, filled_up  # noqa: E402
+from training.stereo.export import export  # noqa: E402
 from training.stereo.losses import losses, plane_cross_entropy, Weights  # noqa: E402
 from training.stereo.model import StereoNetwork  # noqa: E402
 from training.stereo.refinement import expected, neighbours  # noqa: E402
+from training.stereo.semantics import Semantics  # noqa: E402
 from training.stereo.train import learning_rate, Training  # noqa: E402
 from training.stereo.volume import shifted  # noqa: E402
 
@@ -99,14 +103,51 @@ def test_range_and_size_are_free(network):
             assert found.score.shape == (1, 16, 24, planes)
 
 
-def test_wider_network_for_the_runtime_answers_the_same(network):
-    wide = filled_up(network.state_dict())
-    assert wide.matching.out.weight.shape[0] == FILLED_UP.match
-    pair = torch.rand(2, 1, 3, 64, 96)
+def test_exported_file_answers_the_same(network, tmp_path):
+    """Among other things: strides of the encoder, which is padded as TensorFlow pads."""
+    onnxruntime = pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnx')
+    network = copy.deepcopy(network)
+    semantics = network.context.semantics
     with torch.no_grad():
-        a, b = network(pair[0], pair[1], 32), wide(pair[0], pair[1], 32)
-    assert torch.allclose(a.disparity, b.disparity, atol=1e-3)
-    assert torch.allclose(a.log_variance, b.log_variance, atol=1e-3)
+        for module in semantics.encoder.modules():  # so that what the encoder sees counts
+            if isinstance(module, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+        for last in (semantics.to8, semantics.at8, semantics.to16, semantics.to32):
+            torch.nn.init.normal_(last.weight, 0.0, 0.3)
+    export(network, tmp_path / 'net.onnx', 64)
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / 'net.onnx'), providers=['CPUExecutionProvider']
+    )
+    image = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 64, 128), 3, 1, 1)
+    pair = image[..., :96], image[..., 8:104]
+    with torch.no_grad():
+        wanted = network(*pair, 32)
+    feeds = {'left': pair[0].numpy(), 'right': pair[1].numpy()}
+    disparity, log_variance = session.run(None, feeds)
+    assert (torch.from_numpy(disparity) - wanted.disparity).abs().median() < 1e-3
+    assert (torch.from_numpy(log_variance) - wanted.log_variance).abs().median() < 1e-3
+
+
+def test_pictures_of_others_change_nothing_to_begin_with():
+    semantics = Semantics(Widths()).eval()
+    with torch.no_grad():
+        found = semantics(torch.rand(1, 3, 64, 96))
+    assert [tuple(x.shape) for x in found] == [(1, 48, 8, 12), (1, 64, 4, 6), (1, 64, 2, 3)]
+    assert not any(x.any() for x in found)
+
+
+def test_encoder_learns_at_a_tenth_of_the_rate_and_keeps_its_statistics(tmp_path):
+    training = Training(tmp_path)
+    training.network.train()
+    encoder = training.network.context.semantics.encoder
+    before = encoder._bn0.running_mean.clone()
+    training.step(made_up_batch(4), 16, 1e-3)
+    rates = {g['lr']: g['params'] for g in training.optimiser.param_groups}
+    theirs = {id(p) for p in encoder.parameters()}
+    assert {id(p) for p in rates[1e-4]} == theirs
+    assert not theirs & {id(p) for p in rates[1e-3]}
+    assert torch.equal(encoder._bn0.running_mean, before)
 
 
 def test_cross_entropy_is_least_at_the_truth():

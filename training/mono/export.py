@@ -35,11 +35,18 @@ class Exported(nn.Module):
         return inverse, torch.exp(0.5 * log_variance)
 
 
-def correct_paddings(model: Any) -> None:
-    """Give the convolutions with stride 2, exported with even padding, their uneven one."""
+def correct_paddings(model: Any, within: str = '') -> None:
+    """Give the convolutions with stride 2, exported with even padding, their uneven one.
+
+    Args:
+        model: ONNX, changed.
+        within: Part of the names of the nodes that are meant.
+    """
     for node in model.graph.node:
         found = {a.name: a for a in node.attribute}
-        if node.op_type == 'Conv' and list(found['strides'].ints) == [2, 2]:
+        if node.op_type != 'Conv' or within not in node.name:
+            continue
+        if list(found['strides'].ints) == [2, 2]:
             low, high = uneven(found['kernel_shape'].ints[0])
             found['pads'].ints[:] = [low, low, high, high]
 

@@ -87,14 +87,19 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """EfficientNet-Lite0 up to its 14th block; names as in the published weights."""
+    """EfficientNet-Lite0 up to its 14th block; names as in the published weights.
 
-    def __init__(self) -> None:
+    Args:
+        taps: Numbers of the blocks whose features are wanted; what follows the last is left out.
+    """
+
+    def __init__(self, taps: tuple[int, ...] = TAPS) -> None:
         super().__init__()
+        self._taps = taps
         self._conv_stem = Same(3, 32, 3, 2, bias=False)
         self._bn0 = _norm(32)
         blocks, before = [], 32
-        for kernel, stride, expansion, after in BLOCKS:
+        for kernel, stride, expansion, after in BLOCKS[: taps[-1] + 1]:
             blocks.append(Block(before, kernel, stride, expansion, after))
             before = after
         self._blocks = nn.ModuleList(blocks)
@@ -105,14 +110,14 @@ class Encoder(nn.Module):
             part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
+        """Return the features; of all taps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
-        taps = []
+        found = []
         for k, block in enumerate(self._blocks):
             x = block(x)
-            if k in TAPS:
-                taps.append(x)
-        return taps
+            if k in self._taps:
+                found.append(x)
+        return found
 
 
 class Refine(nn.Module):

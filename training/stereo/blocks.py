@@ -17,7 +17,6 @@ class Widths:
     context: tuple[int, int, int, int] = (16, 32, 48, 64)
     volume: tuple[int, int, int] = (16, 32, 48)
     refine: tuple[int, int, int] = (32, 48, 64)
-    spare: int = 0  # empty channels before the refinement, so that their number suits a runtime
 
 
 def block(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:

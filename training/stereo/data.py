@@ -77,7 +77,7 @@ def placed(
     room = crop.most_px - near
     shift = 0.0
     if random.random() < 0.8 or room < 0.0:  # mostly so that the farthest is at 0 to 20 px
-        wanted = 20.0 * random.random() ** 2 if random.random() < 0.85 else random.uniform(0, 60)
+        wanted = 20.0 * random.random() ** 2 if random.random() < 0.65 else random.uniform(0, 60)
         shift = min(wanted - far, max(room, -far))
     size = crop.width, crop.height
     rows = np.linspace(0, d.shape[0] - 1, crop.height).round().astype(int)
@@ -108,7 +108,7 @@ def seen_by_camera(random: np.random.Generator, left: Array, right: Array) -> tu
     gamma = float(np.exp(random.normal(0.0, 0.25)))
     gain = np.exp(random.normal(0.0, 0.2) + random.normal(0.0, 0.08, 3))
     grey = random.random() * (random.random() < 0.4)
-    noise = abs(random.normal(0.0, 2.5))
+    noise = abs(random.normal(0.0, 3.5))
     blur = abs(random.normal(0.0, 0.5))
     uneven = random.random() < 0.5
     out = []

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from training.stereo.blocks import block, Residual, Widths
 
 FOLD = 4  # planes of the evidence in one plane of the volume
-PATCH_CHANNELS = 32  # 25 pixels, and nothing, which makes the products faster
+PATCH_CHANNELS = 25
 
 
 def normalised(image: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def normalised(image: Tensor) -> Tensor:
     moments = F.avg_pool2d(torch.cat((grey, grey * grey), 1), 4)
     moments = F.avg_pool2d(moments, 7, 1, 3, count_include_pad=False)
     mean, square = moments[:, :1], moments[:, 1:]
-    scale = torch.rsqrt((square - mean * mean).clamp(min=0.0) + 4e-4)
+    scale = torch.rsqrt((square - mean * mean).clamp(min=0.0) + 1e-3)
     both = F.interpolate(
         torch.cat((mean, scale), 1), scale_factor=4.0, mode='bilinear', align_corners=False
     )
@@ -86,6 +86,22 @@ def correlation(left: Tensor, right: Tensor, planes: int) -> Tensor:
     pairs = F.pad(pairs, (0, 2 * width))
     stride = 2 * width + planes + 1
     return pairs.view(size, height, width, stride)[..., :planes]
+
+
+def unseen(left: Tensor, right: Tensor, planes: int) -> Tensor:
+    """Return (1, K / 4, 1, 1, W / 2): share of a cell of the volume outside of the right image.
+
+    There the evidence is 0, which a poor match may have, too; this tells them apart.
+
+    Args:
+        left: (B, C, H, W) like that of `correlation`.
+        right: (B, C, H, 2 W).
+        planes: K.
+    """
+    rows = (torch.ones_like(x[:1, :1, :1]) for x in (left, right))
+    inside = correlation(*rows, planes).unflatten(-1, (planes // FOLD, FOLD)).mean(-1)
+    inside = F.avg_pool2d(inside.permute(0, 3, 1, 2), (1, 2))
+    return 1.0 - inside.unsqueeze(2)
 
 
 def folded(evidence: list[Tensor]) -> Tensor:

@@ -1,42 +1,25 @@
 """Write the network as ONNX: python -m training.stereo.export RUN/last.pt NETWORK.onnx.
 
-Some widths are filled up with channels of zeros, to numbers that ONNX Runtime has fast kernels
-for; the answers stay the same.
+Normalisations are folded into the convolutions, and large weights are stored as fp16, with a Cast
+that every runtime folds away when it loads the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 from pathlib import Path
 import warnings
 
 import torch
 from torch import nn, Tensor
 
-from training.stereo.blocks import Widths
+from training.mono.export import correct_paddings, store_as_half
+from training.mono.model import Same
 from training.stereo.model import StereoNetwork
 from training.stereo.refinement import PX_PER_PLANE
 
 OPSET = 17
-FILLED_UP = Widths(match=32, spare=13)
-
-
-def filled_up(state: dict[str, Tensor], widths: Widths = FILLED_UP) -> StereoNetwork:
-    """Return a network with these weights, and zeros where it is wider.
-
-    Args:
-        state: Of a network of `Widths()`.
-        widths: At least as wide.
-    """
-    network = StereoNetwork(widths).eval()
-    full = network.state_dict()
-    for name, values in full.items():
-        old = state[name]
-        if values.shape != old.shape:
-            values.fill_(1.0 if name.endswith('running_var') else 0.0)
-        values[tuple(slice(size) for size in old.shape)] = old
-    network.load_state_dict(full)
-    return network
 
 
 class Deployed(nn.Module):
@@ -57,10 +40,16 @@ def export(network: StereoNetwork, path: Path, most_px: int) -> None:
     """Write an ONNX file for images of any size that is a multiple of 32.
 
     Args:
-        network: In evaluation mode.
+        network: With its weights.
         path: Of the file.
         most_px: Disparities searched; a multiple of 32.
     """
+    import onnx
+
+    network = copy.deepcopy(network).requires_grad_(False).eval()
+    for module in network.modules():
+        if isinstance(module, Same):
+            module.even = True
     pair = torch.rand(2, 1, 3, 96, 160)
     names = ['left', 'right', 'disparity', 'log_variance']
     with warnings.catch_warnings():
@@ -75,6 +64,11 @@ def export(network: StereoNetwork, path: Path, most_px: int) -> None:
             output_names=names[2:],
             dynamic_axes={name: {2: 'height', 3: 'width'} for name in names},
         )
+    model = onnx.load(path)
+    correct_paddings(model, '/encoder/')
+    store_as_half(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
 
 
 def main() -> None:
@@ -85,7 +79,9 @@ def main() -> None:
     parser.add_argument('--most-px', type=int, default=192, help='disparities searched')
     arguments = parser.parse_args()
     state = torch.load(arguments.checkpoint, weights_only=True)['average']
-    export(filled_up(state), arguments.network, arguments.most_px)
+    network = StereoNetwork()
+    network.load_state_dict(state)
+    export(network, arguments.network, arguments.most_px)
 
 
 if __name__ == '__main__':

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import torch
 from torch import nn, Tensor
+from torch.nn import functional as F  # noqa: N812
 
 from training.stereo.blocks import block, Widths
-from training.stereo.evidence import correlation, folded, Matching, normalised
+from training.stereo.evidence import correlation, folded, Matching, normalised, unseen
 from training.stereo.refinement import Prediction, Refinement
+from training.stereo.semantics import Semantics
 from training.stereo.volume import Volume
 
 MULTIPLE = 32
 
 
 class Context(nn.Module):
-    """What the left image shows, at 1/2, 1/4, 1/8 and 1/16."""
+    """What the left image shows, at 1/2, 1/4, 1/8, 1/16 and 1/32."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
@@ -33,13 +35,16 @@ class Context(nn.Module):
         self.quarter = nn.Sequential(block(c2, c4, 3, 2), block(c4, c4))
         self.eighth = nn.Sequential(block(c4, c8, 3, 2), block(c8, c8))
         self.sixteenth = nn.Sequential(block(c8, c16, 3, 2), block(c16, c16))
+        self.semantics = Semantics(widths)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the four maps."""
+    def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """Return the five maps, of what the matching sees (B, 6, H, W) and of the image."""
         half = self.second(x)
         quarter = self.quarter(half)
-        eighth = self.eighth(quarter)
-        return half, quarter, eighth, self.sixteenth(eighth)
+        more8, more16, more32 = self.semantics(image)
+        eighth = F.relu(self.eighth(quarter) + more8)
+        sixteenth = F.relu(self.sixteenth(eighth) + more16)
+        return half, quarter, eighth, sixteenth, F.avg_pool2d(sixteenth, 2) + more32
 
 
 class StereoNetwork(nn.Module):
@@ -66,9 +71,10 @@ class StereoNetwork(nn.Module):
         a, b = pair.chunk(2)
         lefts, rights = self.matching(a, b)
         evidence = [correlation(x, y, planes) for x, y in zip(lefts, rights, strict=True)]
-        half, quarter, eighth, sixteenth = self.context(torch.cat((left - 0.5, a), 1))
-        score = self.volume(folded(evidence), eighth, sixteenth)
+        seen = torch.cat((left - 0.5, a), 1)
+        half, quarter, *coarse = self.context(seen, left)
+        score = self.volume(folded(evidence), unseen(lefts[1], rights[1], planes), *coarse)
         grey = a.mean(1, keepdim=True)
-        prediction = self.refinement(score, evidence, (half, quarter, eighth), grey)
+        prediction = self.refinement(score, evidence, (half, quarter, coarse[0]), grey)
         prediction.raw = evidence[1]
         return prediction

@@ -74,8 +74,7 @@ class Refinement(nn.Module):
         c2, c4, c8, _ = widths.context
         r4, r8, r16 = widths.refine
         looks = (groups + 1) * (2 * REACH + 1)
-        self.enter = block(c4 + looks + 4 + widths.spare, r4)
-        self.spare = widths.spare
+        self.enter = block(c4 + looks + 4, r4)
         self.down8 = nn.Sequential(block(r4, r8, 3, 2), block(r8, r8))
         self.down16 = nn.Sequential(block(r8 + c8, r16, 3, 2), block(r16, r16), block(r16, r16))
         self.up8 = nn.Conv2d(r16, r8, 1)
@@ -124,8 +123,6 @@ class Refinement(nn.Module):
             ((everywhere.detach() - known) / 16.0).clamp(-2.0, 2.0),
         )
         seen = torch.cat(looks, -1).permute(0, 3, 1, 2)
-        if self.spare:
-            extra = (*extra, (0.0 * mass).repeat(1, self.spare, 1, 1))
         x4 = self.enter(torch.cat((quarter, seen, *extra), 1))
         x8 = self.down8(x4)
         x16 = self.down16(torch.cat((x8, eighth), 1))

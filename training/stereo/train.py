@@ -34,6 +34,7 @@ LOG_STEPS = 50
 WARM_UP = 0.02
 CLIP = 5.0
 SHARE_STEPS = 8
+ENCODER_SHARE = 0.1  # of the rate: it has seen more pictures than it will here
 
 
 def learning_rate(spent: float, most: float) -> float:
@@ -65,12 +66,23 @@ class Training:
     Args:
         folder: Of the run, with the checkpoint to go on from if there is one.
         start: Checkpoint of another run, whose averaged weights are taken otherwise.
+        encoder_weights: Published weights of EfficientNet-Lite0, to begin with.
     """
 
-    def __init__(self, folder: Path, start: Path | None) -> None:
+    def __init__(
+        self, folder: Path, start: Path | None = None, encoder_weights: Path | None = None
+    ) -> None:
         self.path = folder / 'last.pt'
         self.network = StereoNetwork()
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), 1e-3, weight_decay=1e-4)
+        encoder = self.network.context.semantics.encoder
+        if encoder_weights and not self.path.exists():
+            weights = torch.load(encoder_weights, weights_only=True)
+            self.network.context.semantics.load_encoder(weights)
+        theirs = list(encoder.parameters())
+        ids = {id(p) for p in theirs}
+        own = [p for p in self.network.parameters() if id(p) not in ids]
+        groups = [{'params': own, 'share': 1.0}, {'params': theirs, 'share': ENCODER_SHARE}]
+        self.optimiser = torch.optim.AdamW(groups, 1e-3, weight_decay=1e-4)
         self.state: dict[str, Any] = {'step': 0, 'spent_s': 0.0}
         if start and not self.path.exists():
             weights = torch.load(start, weights_only=True)['average']
@@ -86,7 +98,7 @@ class Training:
     def step(self, batch: dict[str, Tensor], planes: int, rate: float) -> dict[str, Tensor]:
         """Learn from a batch, and return the parts of the loss."""
         for group in self.optimiser.param_groups:
-            group['lr'] = rate
+            group['lr'] = rate * group['share']
         with torch.autocast('cpu', torch.bfloat16):
             found = self.network(batch['left'], batch['right'], planes)
         total, parts = losses(found, batch['truth'], batch['known'], batch['seen4'], Weights())
@@ -136,7 +148,7 @@ def run(rank: int, arguments: argparse.Namespace) -> None:
     distributed.init_process_group('gloo', rank=rank, world_size=arguments.processes)
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
-    training = Training(arguments.run, arguments.start)
+    training = Training(arguments.run, arguments.start, arguments.encoder)
     folders = {Path(p): float(w) for p, w in (part.split('=') for part in arguments.data)}
     crop = Crop(arguments.width, arguments.height, arguments.planes * PX_PER_PLANE - 4.0)
     seed = arguments.seed + 1000 * (training.state['step'] + 1)
@@ -200,6 +212,7 @@ def main() -> None:
     parser.add_argument(
         '--start', type=Path, help='checkpoint whose averaged weights to go on from'
     )
+    parser.add_argument('--encoder', type=Path, help='published weights of EfficientNet-Lite0')
     parser.add_argument('--port', type=int, default=29571)
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,7 @@ class Volume(nn.Module):
         self.fine = fine
         self.fold = nn.Conv2d(groups * FOLD, fine + 4 * FOLD, 3, 2, 1, bias=False)
         self.norm = nn.BatchNorm2d(fine)
+        self.unseen = nn.Parameter(torch.zeros(fine + 4 * FOLD, 1, 1))
         self.enter = PlanesResidual(fine, c8)
         self.down16 = Down(fine, middle)
         self.at16 = PlanesResidual(middle, c16)
@@ -99,7 +100,6 @@ class Volume(nn.Module):
         self.at32 = nn.ModuleList(PlanesResidual(coarse, c16) for _ in range(4))
         self.up16 = Up(coarse, middle)
         self.back16 = PlanesResidual(middle, c16)
-        self.more16 = PlanesResidual(middle, c16)
         self.up8 = Up(middle, fine)
         self.leave = PlanesResidual(fine, c8)
         self.score = nn.Conv2d(fine, 4 * FOLD, 1)
@@ -116,17 +116,28 @@ class Volume(nn.Module):
                 phase, row, column = output // 4, output // 2 % 2, output % 2
                 kept[output, phase * groups : (phase + 1) * groups, 1 + row, 1 + column] = SHARP
 
-    def forward(self, evidence: Tensor, at8: Tensor, at16: Tensor) -> Tensor:
-        """Return (B, H/4, W/4, K) of (B, D, C, H/4, W/4)."""
+    def forward(
+        self, evidence: Tensor, unseen: Tensor, at8: Tensor, at16: Tensor, at32: Tensor
+    ) -> Tensor:
+        """Return the score (B, H/4, W/4, K).
+
+        Args:
+            evidence: (B, D, C, H/4, W/4).
+            unseen: (1, D, 1, 1, W/8), share of a cell that lies outside of the right image.
+            at8: Context (B, C, H/8, W/8); the others alike.
+            at16: See there.
+            at32: See there.
+        """
+        size = evidence.shape[:2]
         x, kept = self.fold(evidence.flatten(0, 1)).split((self.fine, 4 * FOLD), 1)
-        x = F.relu(self.norm(x)).unflatten(0, evidence.shape[:2])
+        shift, score_shift = (unseen * self.unseen).split((self.fine, 4 * FOLD), 2)
+        x = F.relu(self.norm(x).unflatten(0, size) + shift)
         fine = self.enter(x, at8)
         middle = self.at16(self.down16(fine), at16)
-        small = F.avg_pool2d(at16, 2)
         coarse = self.down32(middle)
         for layer in self.at32:
-            coarse = layer(coarse, small)
-        middle = self.more16(self.back16(self.up16(coarse, middle), at16), at16)
+            coarse = layer(coarse, at32)
+        middle = self.back16(self.up16(coarse, middle), at16)
         fine = self.leave(self.up8(middle, fine), at8)
         score = self.score(fine.flatten(0, 1)) + kept
-        return unfolded(score.unflatten(0, evidence.shape[:2]))
+        return unfolded(score.unflatten(0, size) + score_shift)
