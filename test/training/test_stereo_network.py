@@ -103,7 +103,7 @@ def test_range_and_size_are_free(network):
             assert found.score.shape == (1, 16, 24, planes)
 
 
-def test_exported_file_answers_the_same(network, tmp_path):
+def test_exported_file_answers_the_same(network, tmp_path, monkeypatch):
     """Among other things: strides of the encoder, which is padded as TensorFlow pads."""
     onnxruntime = pytest.importorskip('onnxruntime')
     pytest.importorskip('onnx')
@@ -115,6 +115,7 @@ def test_exported_file_answers_the_same(network, tmp_path):
                 torch.nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
         for last in (semantics.to8, semantics.at8, semantics.to16, semantics.to32):
             torch.nn.init.normal_(last.weight, 0.0, 0.3)
+    monkeypatch.setattr('training.stereo.export.store_as_half', lambda _model: None)
     export(network, tmp_path / 'net.onnx', 64)
     session = onnxruntime.InferenceSession(
         str(tmp_path / 'net.onnx'), providers=['CPUExecutionProvider']
@@ -125,8 +126,8 @@ def test_exported_file_answers_the_same(network, tmp_path):
         wanted = network(*pair, 32)
     feeds = {'left': pair[0].numpy(), 'right': pair[1].numpy()}
     disparity, log_variance = session.run(None, feeds)
-    assert (torch.from_numpy(disparity) - wanted.disparity).abs().median() < 1e-3
-    assert (torch.from_numpy(log_variance) - wanted.log_variance).abs().median() < 1e-3
+    assert (torch.from_numpy(disparity) - wanted.disparity).abs().median() < 5e-4
+    assert (torch.from_numpy(log_variance) - wanted.log_variance).abs().median() < 5e-4
 
 
 def test_pictures_of_others_change_nothing_to_begin_with():
