@@ -9,6 +9,7 @@ pytest.importorskip('torch', reason='training needs PyTorch')
 
 import torch
 
+from training.encoder import Same
 from training.mono.losses import (
     losses,
     multi_scale_gradient,
@@ -17,7 +18,7 @@ from training.mono.losses import (
     trimmed_mae,
     Weights,
 )
-from training.mono.model import MonoNetwork, Same
+from training.mono.model import MonoNetwork
 
 
 @pytest.fixture(scope='module')

@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import copy
 from pathlib import Path
-from typing import Any
 import warnings
 
-import numpy as np
 import torch
 from torch import nn, Tensor
 
-from training.mono.model import MonoNetwork, Same, uneven
+from training.mono.model import MonoNetwork
+from training.onnx_file import correct_paddings, store_as_half, with_even_paddings
 
 OPSET = 13
-STORE_AS_HALF_FROM = 512
 
 
 class Exported(nn.Module):
@@ -35,40 +33,6 @@ class Exported(nn.Module):
         return inverse, torch.exp(0.5 * log_variance)
 
 
-def correct_paddings(model: Any, within: str = '') -> None:
-    """Give the convolutions with stride 2, exported with even padding, their uneven one.
-
-    Args:
-        model: ONNX, changed.
-        within: Part of the names of the nodes that are meant.
-    """
-    for node in model.graph.node:
-        found = {a.name: a for a in node.attribute}
-        if node.op_type != 'Conv' or within not in node.name:
-            continue
-        if list(found['strides'].ints) == [2, 2]:
-            low, high = uneven(found['kernel_shape'].ints[0])
-            found['pads'].ints[:] = [low, low, high, high]
-
-
-def store_as_half(model: Any) -> None:
-    """Store large float32 weights as fp16, each with a Cast back."""
-    from onnx import helper, numpy_helper, TensorProto
-
-    casts = []
-    for initializer in model.graph.initializer:
-        array = numpy_helper.to_array(initializer)
-        if array.dtype != np.float32 or array.size < STORE_AS_HALF_FROM:
-            continue
-        name = initializer.name
-        half = numpy_helper.from_array(array.astype(np.float16), f'{name}.half')
-        initializer.CopyFrom(half)
-        casts.append(helper.make_node('Cast', [f'{name}.half'], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
 def export(network: MonoNetwork, path: Path, size: tuple[int, int] | None = None) -> None:
     """Write the network.
 
@@ -81,9 +45,7 @@ def export(network: MonoNetwork, path: Path, size: tuple[int, int] | None = None
 
     network = copy.deepcopy(network).requires_grad_(False).float()
     network = network.to(memory_format=torch.contiguous_format)
-    for module in network.modules():
-        if isinstance(module, Same):
-            module.even = True
+    with_even_paddings(network)
     image = torch.rand(1, 3, *(size or (192, 256)))
     names = ['inverse_depth', 'sigma']
     free = {n: {2: 'height', 3: 'width'} for n in ('image', *names)} if size is None else None

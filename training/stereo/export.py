@@ -14,8 +14,7 @@ import warnings
 import torch
 from torch import nn, Tensor
 
-from training.mono.export import correct_paddings, store_as_half
-from training.mono.model import Same
+from training.onnx_file import correct_paddings, store_as_half, with_even_paddings
 from training.stereo.model import StereoNetwork
 from training.stereo.refinement import PX_PER_PLANE
 
@@ -47,9 +46,7 @@ def export(network: StereoNetwork, path: Path, most_px: int) -> None:
     import onnx
 
     network = copy.deepcopy(network).requires_grad_(False).eval()
-    for module in network.modules():
-        if isinstance(module, Same):
-            module.even = True
+    with_even_paddings(network)
     pair = torch.rand(2, 1, 3, 96, 160)
     names = ['left', 'right', 'disparity', 'log_variance']
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import nn, Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from training.mono.model import Encoder, Same
+from training.encoder import Encoder, Same
 from training.stereo.blocks import doubled, Widths
 
 TAPS = (2, 4, 9)  # blocks of EfficientNet-Lite0
