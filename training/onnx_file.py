@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,3 +52,19 @@ def store_as_half(model: Any) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def finish(path: Path, within: str = '') -> None:
+    """Mend the paddings of a file that PyTorch wrote, store its weights as fp16, and check it.
+
+    Args:
+        path: Of the file, written anew.
+        within: Part of the names of the encoder's nodes.
+    """
+    import onnx
+
+    model = onnx.load(path)
+    correct_paddings(model, within)
+    store_as_half(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)

@@ -39,7 +39,7 @@ def test_node_arguments():
     assert one.nodes == []
 
 
-def test_model_of_the_stereo_node_is_chosen_and_named(tmp_path, capsys):
+def test_model_of_the_stereo_node_is_chosen(tmp_path, capsys):
     plan = Plan(Path('bag'), STREAMS, GroundPose(1.5, 10.0, -2.0), 1.0, Path('scratch'), 'net')
     assert '-p model:=net' in ' '.join(node_arguments(plan, 'stereo'))
     assert 'model:=' not in ' '.join(node_arguments(plan, 'mono'))

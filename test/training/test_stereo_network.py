@@ -115,7 +115,7 @@ def test_exported_file_answers_the_same(network, tmp_path, monkeypatch):
                 torch.nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
         for last in (semantics.to8, semantics.at8, semantics.to16, semantics.to32):
             torch.nn.init.normal_(last.weight, 0.0, 0.3)
-    monkeypatch.setattr('training.stereo.export.store_as_half', lambda _model: None)
+    monkeypatch.setattr('training.onnx_file.store_as_half', lambda _model: None)
     export(network, tmp_path / 'net.onnx', 64)
     session = onnxruntime.InferenceSession(
         str(tmp_path / 'net.onnx'), providers=['CPUExecutionProvider']

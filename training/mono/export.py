@@ -15,7 +15,7 @@ import torch
 from torch import nn, Tensor
 
 from training.mono.model import MonoNetwork
-from training.onnx_file import correct_paddings, store_as_half, with_even_paddings
+from training.onnx_file import finish, with_even_paddings
 
 OPSET = 13
 
@@ -41,8 +41,6 @@ def export(network: MonoNetwork, path: Path, size: tuple[int, int] | None = None
         path: file to write.
         size: rows and columns of the input, or None for any multiples of 32.
     """
-    import onnx
-
     network = copy.deepcopy(network).requires_grad_(False).float()
     network = network.to(memory_format=torch.contiguous_format)
     with_even_paddings(network)
@@ -61,11 +59,7 @@ def export(network: MonoNetwork, path: Path, size: tuple[int, int] | None = None
             dynamic_axes=free,
             dynamo=False,
         )
-    model = onnx.load(path)
-    correct_paddings(model)
-    store_as_half(model)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    finish(path)
 
 
 def main() -> None:

@@ -108,7 +108,7 @@ def seen_by_camera(random: np.random.Generator, left: Array, right: Array) -> tu
     gamma = float(np.exp(random.normal(0.0, 0.25)))
     gain = np.exp(random.normal(0.0, 0.2) + random.normal(0.0, 0.08, 3))
     grey = random.random() * (random.random() < 0.4)
-    noise = abs(random.normal(0.0, 3.5))
+    noise = abs(random.normal(0.0, 2.5))
     blur = abs(random.normal(0.0, 0.5))
     uneven = random.random() < 0.5
     out = []

@@ -14,7 +14,7 @@ import warnings
 import torch
 from torch import nn, Tensor
 
-from training.onnx_file import correct_paddings, store_as_half, with_even_paddings
+from training.onnx_file import finish, with_even_paddings
 from training.stereo.model import StereoNetwork
 from training.stereo.refinement import PX_PER_PLANE
 
@@ -43,8 +43,6 @@ def export(network: StereoNetwork, path: Path, most_px: int) -> None:
         path: Of the file.
         most_px: Disparities searched; a multiple of 32.
     """
-    import onnx
-
     network = copy.deepcopy(network).requires_grad_(False).eval()
     with_even_paddings(network)
     pair = torch.rand(2, 1, 3, 96, 160)
@@ -61,11 +59,7 @@ def export(network: StereoNetwork, path: Path, most_px: int) -> None:
             output_names=names[2:],
             dynamic_axes={name: {2: 'height', 3: 'width'} for name in names},
         )
-    model = onnx.load(path)
-    correct_paddings(model, '/encoder/')
-    store_as_half(model)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    finish(path, '/encoder/')
 
 
 def main() -> None:
