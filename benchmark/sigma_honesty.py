@@ -55,7 +55,7 @@ from depth_perception.parameters import StereoEstimatorSettings
 from honesty_scenes import HonestyScene, real_scenes, rendered_scenes
 import numpy as np
 
-MODELS = 'sgbm', 'window-stereo', 'depth-perception-stereo-small'
+MODELS = 'sgbm', 'window-stereo', 'depth-perception-stereo-small', 'depth-perception-stereo'
 SPLITS = 6
 PER_SCENE = 20_000
 GROSS_SIGMA, MOST_ENCE = 5.0, 0.20

@@ -62,7 +62,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument(
         '--model',
-        default='sgbm',
+        default='auto',
         metavar='CARD[,NAME=VALUE...]',
         help='id or path of a model card, with parameters; default: %(default)s',
     )

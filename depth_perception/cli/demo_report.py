@@ -16,6 +16,7 @@ from depth_perception.evaluation.pictures import (
     sigma_scale,
 )
 from depth_perception.evaluation.playback import Given, Published
+from depth_perception.inference.estimator import AUTO_STEREO, MATCHER
 import numpy as np
 
 
@@ -97,8 +98,8 @@ def html_of(found: Findings) -> str:
         parts.append(page.tiles(_headline_title(stereo), _headline(headline, found.given)))
     parts.append(_seen(found, scale))
     if stereo is not None:
-        model = found.diagnostics.get('stereo', {}).get('model', 'sgbm')
-        text = STEREO_TEXT if model == 'sgbm' else NETWORK_TEXT.format(model=model)
+        model = found.diagnostics.get('stereo', {}).get('model', AUTO_STEREO)
+        text = STEREO_TEXTS.get(model, NETWORK_TEXT.format(model=model))
         parts.append(_node_section(STEREO_TITLE, text, stereo, found, scale))
     if mono is not None:
         text = f'{MONO_TEXT} {found.ground} {_verdict(mono)}'.strip()
@@ -112,15 +113,20 @@ SUBTITLE = (
     'published it while this recording was played to them.'
 )
 STEREO_TITLE = 'Stereo: depth from the pair'
-STEREO_TEXT = (
+MATCHER_TEXT = (
     'Semi-global matching with a left-right check; depth is focal length times baseline over '
     'disparity. Dark pixels are unknown: hidden from one camera, without texture, or too '
     'uncertain to publish.'
 )
 NETWORK_TEXT = (
-    'Depth by the model {model}, in place of the builtin matcher. Dark pixels are unknown: too '
+    'Depth by the model {model}, in place of the default. Dark pixels are unknown: too '
     'uncertain to publish.'
 )
+FUSED_TEXT = (
+    'Semi-global matching and our small network together: matches where the network is near to '
+    'them, the network elsewhere. Dark pixels are unknown: too uncertain to publish.'
+)
+STEREO_TEXTS = {MATCHER: MATCHER_TEXT, AUTO_STEREO: FUSED_TEXT}
 MONO_TITLE = 'Mono: depth from the left image alone'
 MONO_TEXT = (
     'The default model has no learnt weights: it tells floor from obstacles '

@@ -55,7 +55,7 @@ def register(subparsers: Any) -> None:
         default=[],
         metavar='[LABEL=]CARD[,NAME=VALUE...]',
         help='id or path of a model card, with parameters of its own; pair:CARD runs a network on '
-        'one image in the stereo node; repeatable. Default: sgbm',
+        'one image in the stereo node; repeatable. Default: auto',
     )
     parser.add_argument('--out', type=Path, default=Path('evaluation'), help='folder of results')
     parser.add_argument(
@@ -232,7 +232,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         raise SettingsError(f'--truth-tolerance is {arguments.truth_tolerance:g} ms')
     return Request(
         bags=tuple(arguments.bags),
-        models=tuple(choose_models(arguments.model or ['sgbm'], arguments.set)),
+        models=tuple(choose_models(arguments.model or ['auto'], arguments.set)),
         out=arguments.out,
         selection=Selection(
             arguments.image,

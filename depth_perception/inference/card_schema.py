@@ -113,12 +113,18 @@ class FocalSpec:
 
 @dataclass(frozen=True)
 class OutputParams:
-    """Numbers that some kinds need."""
+    """Numbers that some kinds need.
+
+    Attributes:
+        keep_unseen: Whether a disparity counts where the right image ends before it: of networks
+            that have learned to guess there, and whose sigma tells that they guess.
+    """
 
     z_min: float = 0.1
     z_max: float = 100.0
     max_disp: float | None = None
     min_disp: float = 0.0
+    keep_unseen: bool = False
     metric_scale_tensor: str | None = None
     rig_gain: float = 5.4
     baseline_m: float = 0.54

@@ -42,6 +42,7 @@ class ModelCard:
     """One network or matcher, described so that it can be run without code of its own.
 
     Attributes:
+        matcher: Builtin matcher whose matches are put together with the answer of the network.
         path: File the card was read from; not a key of the card.
     """
 
@@ -51,6 +52,7 @@ class ModelCard:
     schema: int = SCHEMA_VERSION
     artifact: ArtifactSpec
     backend: str = 'onnx'
+    matcher: Literal['', 'sgbm'] = ''
     params: dict[str, Any] = field(default_factory=dict)
     runtime: RuntimeSpec = field(default_factory=RuntimeSpec)
     inputs: tuple[InputSpec, ...]
@@ -248,6 +250,8 @@ def _read_card(values: dict[str, Any], path: Path) -> ModelCard:
         raise ModelError('output.focal is missing, depth_focal needs it')
     if card.task == 'mono' and card.output.kind == 'disparity_px':
         raise ModelError('output.kind: disparity_px needs a stereo pair, but task is mono')
+    if card.matcher and (card.task == 'mono' or card.builtin is not None):
+        raise ModelError('matcher: only a stereo network can be put together with a matcher')
     try:
         _check_ranges(card)
     except DepthPerceptionError as error:

@@ -87,7 +87,9 @@ def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Prepar
         far_here = nearest.astype(bool)
     disparity = None
     if card.output.kind == 'disparity_px':
-        disparity = _outside_removed(rho, sigma, preparation)
+        disparity = _disparity_of(rho, preparation)
+        if not spec.params.keep_unseen:
+            _remove_unseen(disparity, rho, sigma)
     return Decoded(rho, sigma, far_here, disparity)
 
 
@@ -322,16 +324,19 @@ def masks_of(
     return invalid, far
 
 
-def _outside_removed(rho: AnyArray, sigma: AnyArray, preparation: Preparation) -> AnyArray:
-    """Return the disparity of the input image; matches left of the right image are removed."""
+def _disparity_of(rho: AnyArray, preparation: Preparation) -> AnyArray:
+    """Return the disparity of the input image."""
     frame = preparation.frame
     if not isinstance(frame, StereoFrame):
         raise ModelError('disparity needs a stereo pair')
-    rig = frame.rig
-    disparity = rho * np.float32(rig.focal_baseline) - np.float32(rig.doffs_px)
+    unit, doffs_px = np.float32(frame.rig.focal_baseline), np.float32(frame.rig.doffs_px)
+    return np.asarray(rho * unit - doffs_px)
+
+
+def _remove_unseen(disparity: AnyArray, rho: AnyArray, sigma: AnyArray) -> None:
+    """Make unknown what would lie left of the right image."""
     columns = np.arange(disparity.shape[1], dtype=np.float32)
     outside = disparity > columns + np.float32(0.5)
     if bool(outside.any()):
         for values in (disparity, rho, sigma):
             values[outside] = np.nan
-    return np.asarray(disparity)

@@ -85,6 +85,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
         settings: The settings in force; replace the whole object to change them.
         sigma: Makes sigma of the score, and watches it at the references.
         scores: Gives estimates their raw score.
+        fallback: Why this is not the first choice of `auto`; '' where it is, or was asked for.
         wants_cloud: Whether estimates may come with their cloud, where that costs nothing.
     """
 
@@ -97,6 +98,7 @@ class DepthEstimator(abc.ABC, Generic[S]):
             MATCHER_CORRELATION if builtin else NETWORK_CORRELATION,
             card.uncertainty.disparity_limit_px,
         )
+        self.fallback = ''
         self.wants_cloud = False
         self._plan: ResizePlan | None = None
         self._camera: PinholeCamera | None = None
@@ -194,6 +196,9 @@ class DepthEstimator(abc.ABC, Generic[S]):
         else:
             decoded = decode(outputs, self.card, preparation)
         read = time.perf_counter()
+        if isinstance(decoded, Decoded):
+            decoded = self._improved(decoded, frame, settings)
+        improved = time.perf_counter()
         raw = self._raw(decoded, frame, settings)
         scaled = time.perf_counter()
         raw = self.scores.add(raw, decoded, preparation, references_to_fit(frame, settings))
@@ -201,9 +206,11 @@ class DepthEstimator(abc.ABC, Generic[S]):
             preprocess=(ticket.prepared_s - ticket.began_s) * 1e3,
             infer=((ticket.inferred_s or inferred) - ticket.prepared_s) * 1e3,
             decode=(read - inferred) * 1e3,
-            scale=(scaled - read) * 1e3,
+            scale=(scaled - improved) * 1e3,
             score=(time.perf_counter() - scaled) * 1e3,
         )
+        if self.card.matcher:
+            raw.timings_ms['match'] = (improved - read) * 1e3
         honest = self.sigma.applied(raw, frame, settings)
 
         def publish(maps: Maps, most_sigma: float) -> Published | None:
@@ -216,6 +223,15 @@ class DepthEstimator(abc.ABC, Generic[S]):
         estimate = self._postprocessor.finish(honest, frame, settings, publish)
         self.sigma.observe(raw, estimate, frame, settings)
         return estimate
+
+    def _improved(
+        self,
+        decoded: Decoded,
+        frame: MonoFrame | StereoFrame,  # noqa: ARG002
+        settings: S,  # noqa: ARG002
+    ) -> Decoded:
+        """Return the answer of the network, better by what else can be found in the frame."""
+        return decoded
 
     def _outputs(self, ticket: Ticket[S]) -> Mapping[str, AnyArray]:
         """Return what the network says; a run that failed is made again, by what is left."""

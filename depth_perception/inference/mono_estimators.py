@@ -19,11 +19,10 @@ from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.inference.honesty import references_to_fit
 from depth_perception.inference.plain_score import with_relative_score
 from depth_perception.inference.postprocess import RawEstimate
-from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.relative import Relative
-from depth_perception.inference.resize import plan_resize
 from depth_perception.inference.scaling import ground_pose, MetricScaler
 from depth_perception.inference.sgbm import SgbmBackend
+from depth_perception.inference.stereo_estimators import matches_of
 from depth_perception.parameters import (
     EstimatorSettings,
     MonoEstimatorSettings,
@@ -191,11 +190,9 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
         super().close()
         self._matcher.close()
 
-    def _prepare(self, frame: MonoFrame | StereoFrame, settings: StereoEstimatorSettings) -> None:
+    def _prepare(self, frame: MonoFrame | StereoFrame, settings: StereoEstimatorSettings) -> None:  # noqa: ARG002
         if not isinstance(frame, StereoFrame):
             raise FrameError('not_a_pair', f'{self.card.id} is scaled by a left and right image')
-        self._matcher.settings = settings
-        self._matcher.set_rig(frame.rig, settings.min_depth_m)
 
     def _raw(
         self,
@@ -227,10 +224,5 @@ class GuidedEstimator(DepthEstimator[StereoEstimatorSettings]):
     def _matches(self, frame: StereoFrame, settings: StereoEstimatorSettings) -> References | None:
         if settings.scale__stereo_references == 0:
             return None
-        size = frame.camera.width, frame.camera.height
-        resize = self._matcher_card.resize
-        plain = Preparation(frame, plan_resize(resize, *size), resize)
-        found = self._matcher.infer(tensors_from(self._matcher_card.inputs, plain))
-        return stereo_references(
-            found['disparity'], found['sigma'], frame.rig, settings.scale__stereo_references
-        )
+        matched = matches_of(self._matcher, self._matcher_card, frame, settings)
+        return stereo_references(*matched, frame.rig, settings.scale__stereo_references)

@@ -99,6 +99,12 @@ def source_names(card: ModelCard, setting: str) -> tuple[Source, ...]:
         second = [name for name in names if name in SECOND_RUN]
         if second:
             raise ModelError(f'{card.id}: {", ".join(second)} needs a network')
+    again = [name for name in names if name in (*SECOND_RUN, *STEREO_ONLY)]
+    if card.matcher and again:
+        raise ModelError(
+            f'{card.id}: {", ".join(again)} is for a network alone; this one is checked by the '
+            f'matcher {card.matcher}'
+        )
     wrong = [name for name in names if name in STEREO_ONLY and card.task == 'mono']
     if wrong:
         raise ModelError(f'{card.id}: {", ".join(wrong)} needs a stereo pair')

@@ -77,6 +77,20 @@ def derived_search_range(rig: StereoRig, min_depth_m: float) -> SearchRange:
     return SearchRange(first, min(math.ceil(needed / 16.0) * 16, limit))
 
 
+def narrowed(whole: SearchRange, low_px: float, high_px: float) -> SearchRange:
+    """Return the part of a range that reaches from `low_px` to `high_px`, a multiple of 16.
+
+    Args:
+        whole: The range.
+        low_px: Least disparity of interest [px].
+        high_px: Greatest disparity of interest [px].
+    """
+    first = min(max(math.floor(low_px), whole.first), whole.last)
+    last = min(max(math.ceil(high_px), first), whole.last)
+    count = math.ceil((last - first + 1) / 16.0) * 16
+    return SearchRange(max(whole.first, min(first, whole.last + 1 - count)), count)
+
+
 @final
 class SgbmBackend(Backend):
     """Semi-global matching of grey pairs.
@@ -87,6 +101,8 @@ class SgbmBackend(Backend):
 
     Attributes:
         settings: May be replaced between two frames.
+        within: Least and greatest disparity [px] that are of interest, of those that settings or
+            rig ask for; None: all of them.
 
     Args:
         settings: What to match and how.
@@ -96,8 +112,9 @@ class SgbmBackend(Backend):
     """
 
     def __init__(self, settings: StereoEstimatorSettings) -> None:
-        self._cv2 = _opencv()
+        self._cv2 = opencv()
         self.settings = settings
+        self.within: tuple[float, float] | None = None
         self.name = 'sgbm'
         self.description = f'OpenCV {self._cv2.__version__} semi-global matching on the CPU'
         image = ('uint8', (None, None))
@@ -128,6 +145,16 @@ class SgbmBackend(Backend):
 
         Raises:
             InferenceError: If neither the settings nor a rig say what to search.
+        """
+        whole = self.whole_range
+        return whole if self.within is None else narrowed(whole, *self.within)
+
+    @property
+    def whole_range(self) -> SearchRange:
+        """The disparities that settings or rig ask for, whatever `within` says.
+
+        Raises:
+            InferenceError: If neither of them does.
         """
         count = self.settings.sgbm__num_disparities
         if count > 0:
@@ -270,7 +297,12 @@ def _mirrored(image: Pixels) -> Pixels:
     return np.ascontiguousarray(image[:, ::-1])
 
 
-def _opencv() -> ModuleType:
+def opencv() -> ModuleType:
+    """Return OpenCV.
+
+    Raises:
+        BackendUnavailableError: If it is not installed.
+    """
     try:
         import cv2
     except ImportError as error:

@@ -264,7 +264,8 @@ def score_settings(card: ModelCard, settings: EstimatorSettings) -> dict[str, Sc
     `card` is a short hash of what the card says of it.
     """
     declared = declarations_of(type(settings))
-    names = [*_OF_ALL, *(_OF_THE_MATCHER if card.builtin is not None else ())]
+    matches = card.builtin is not None or card.matcher
+    names = [*_OF_ALL, *(_OF_THE_MATCHER if matches else ())]
     names += [
         name
         for name in declared

@@ -182,7 +182,8 @@ class DepthNode(LifecycleNode, abc.ABC):  # type: ignore[misc]
                 f'licence of {self._estimator.card.id}: {artifact.licence}; commercial use '
                 f'{"needs a look at it" if artifact.commercial else "is not allowed"}'
             )
-        for problem in (self._estimator.metric_problem, self._estimator.sigma.warning):
+        estimator = self._estimator
+        for problem in (estimator.fallback, estimator.metric_problem, estimator.sigma.warning):
             if problem:
                 self.get_logger().warning(problem)
         self._outputs = Outputs(self, stereo=len(self.image_names) == 2)

@@ -43,7 +43,17 @@ def places(scored, evaluation_bags, tmp_path_factory):
 
 
 def calibrated(scored, bags, out, *more):
-    command = ['calibrate', *map(str, bags), '--set', scored.SETTINGS, '--out', str(out), *more]
+    command = [
+        'calibrate',
+        *map(str, bags),
+        '--model',
+        'sgbm',
+        '--set',
+        scored.SETTINGS,
+        '--out',
+        str(out),
+        *more,
+    ]
     return main(command)
 
 
@@ -112,7 +122,7 @@ def test_the_table_and_the_page(scored, places, tmp_path, capsys):
 
 def test_the_file_is_called_like_the_model(scored, places, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(['calibrate', *map(str, places), '--set', scored.SETTINGS]) == 0
+    assert main(['calibrate', *map(str, places), '--model', 'sgbm', '--set', scored.SETTINGS]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         'sgbm.sigma.html',
         'sgbm.sigma.yaml',

@@ -8,13 +8,15 @@ import sys
 import zipfile
 
 from depth_perception.cli import demo, demo_data, demo_run, processes
+from depth_perception.cli.demo_report import Findings, html_of
 from depth_perception.cli.demo_run import node_arguments, Plan, player_arguments
 from depth_perception.cli.main import main
 from depth_perception.cli.processes import middleware_environment, Program
+from depth_perception.core.camera import PinholeCamera
 from depth_perception.errors import DepthPerceptionError, RecordingError
 from depth_perception.evaluation.bag_writer import BagWriter
 from depth_perception.evaluation.pictures import write_image
-from depth_perception.evaluation.playback import Streams
+from depth_perception.evaluation.playback import Given, Published, Streams
 from depth_perception.evaluation.rendered import rendered_scene
 from depth_perception.evaluation.scenes import GroundPose
 import numpy as np
@@ -46,6 +48,28 @@ def test_model_of_the_stereo_node_is_chosen(tmp_path, capsys):
     assert main(['demo', '--model', 'no_such', '--out', str(tmp_path)]) == 2
     assert 'no_such' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('model', 'told'),
+    [
+        ('sgbm', 'Semi-global matching with a left-right check;'),
+        ('depth-perception-stereo', 'Semi-global matching and our small network together:'),
+        ('window-stereo', 'Depth by the model window-stereo, in place of the default.'),
+    ],
+)
+def test_the_page_says_what_made_the_depth(model, told):
+    depth = np.full((6, 8), 2.0, np.float32)
+    camera = PinholeCamera(8, 6, 10.0, 10.0, 3.5, 2.5)
+    given = Given(np.zeros((6, 8, 3), np.uint8), camera, None, None, 3, 5.0)
+    figures = {'valid': 1.0}
+    published = Published(depth, 0.1 * depth, 3, 5.0, [10.0, 20.0, 30.0], figures)
+    found = Findings(
+        'a wall', 'a test', given, {'stereo': published}, {'stereo': {'model': model}}
+    )
+    text = html_of(found)
+    assert told in text
+    assert text.count('Depth by the model') == (model == 'window-stereo')
 
 
 def test_middleware_stays_on_this_machine_with_room_for_images(monkeypatch):

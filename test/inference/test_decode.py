@@ -93,6 +93,13 @@ def test_matches_outside_the_right_image_are_unknown():
     assert np.isnan(result.sigma_rho[:, :19]).all()
 
 
+def test_a_network_that_may_guess_is_known_outside_the_right_image_too():
+    output = {'kind': 'disparity_px', 'params': {'keep_unseen': True}}
+    result = decoded(plane(20.0, (44, 60)), card_of(output, ResizeSpec('none'), 'stereo'), PAIR)
+    np.testing.assert_allclose(result.disparity, 20.0, rtol=1e-5)
+    assert np.isfinite(result.sigma_rho).all()
+
+
 def test_ray_distance_becomes_z_depth():
     card = card_of({'kind': 'depth_metric', 'geometry': 'ray'}, ResizeSpec('none'))
     ray = (5.0 * CAMERA.ray_norm).astype(np.float32)

@@ -5,7 +5,12 @@ from dataclasses import replace
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.stereo import StereoRig
 from depth_perception.errors import FrameError, InferenceError, ModelError
-from depth_perception.inference.sgbm import derived_search_range, SearchRange, SgbmBackend
+from depth_perception.inference.sgbm import (
+    derived_search_range,
+    narrowed,
+    SearchRange,
+    SgbmBackend,
+)
 from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 from numpy.testing import assert_array_equal
@@ -185,3 +190,38 @@ def test_all_threads_are_those_this_process_may_use(monkeypatch):
     monkeypatch.setattr('os.sched_getaffinity', lambda _: {3})
     match(*shifted_pair(5.0), replace(SETTINGS, threads=0))
     assert cv2.getNumThreads() == 1
+
+
+@pytest.mark.parametrize(
+    ('low_px', 'high_px', 'first', 'count'),
+    [
+        (30.2, 49.5, 30, 32),  # 30 to 50 are 21
+        (30.0, 45.0, 30, 16),
+        (-500.0, 500.0, -20, 128),
+        (100.4, 300.0, 92, 16),  # from 100 to the end at 107
+        (400.0, 500.0, 92, 16),
+        (-90.0, -60.0, -20, 16),
+    ],
+)
+def test_a_narrowed_range_lies_in_the_whole_one(low_px, high_px, first, count):
+    whole = SearchRange(-20, 128)
+    found = narrowed(whole, low_px, high_px)
+    assert found == SearchRange(first, count)
+    assert whole.first <= found.first
+    assert found.last <= whole.last
+
+
+def test_what_lies_outside_of_the_range_of_interest_is_not_matched():
+    left, right = shifted_pair(21.0)
+    with SgbmBackend(SETTINGS) as backend:
+        feeds = {'left': left, 'right': right}
+        whole = backend.infer(feeds)['disparity']
+        backend.within = 18.0, 24.0
+        assert backend.search_range == SearchRange(16, 16)
+        near = backend.infer(feeds)['disparity']
+        backend.within = 0.0, 9.0
+        far = backend.infer(feeds)['disparity']
+        assert backend.whole_range == SearchRange(0, 32)
+    assert np.nanmedian(whole[:, 30:]) == pytest.approx(21.0, abs=0.1)
+    assert np.nanmedian(near[:, 30:]) == pytest.approx(21.0, abs=0.1)
+    assert np.isfinite(far).mean() < 0.1

@@ -21,9 +21,10 @@ pytest.importorskip('cv2')
 ROOT = Path(__file__).resolve().parents[2]
 MATCHERS = 'sgbm', 'window-stereo'
 NETWORK = 'depth-perception-stereo-small'
+FUSED = 'depth-perception-stereo'
 
 
-@pytest.mark.parametrize('model', [*MATCHERS, NETWORK])
+@pytest.mark.parametrize('model', [*MATCHERS, NETWORK, FUSED])
 def test_the_default_sigma_is_calibrated_and_fits_the_settings(model):
     found = SigmaModel.of(load_card(model), StereoEstimatorSettings(model=model))
     assert found.name == f'{model}.sigma.yaml'
@@ -42,8 +43,9 @@ def test_shipped_calibrations_say_what_they_were_made_of(model):
     assert found.figures.ence_robust < 0.2
 
 
-def test_sigma_of_the_network_answers_for_every_pixel_and_ranks_them():
-    found = read_calibration(ROOT / 'models' / f'{NETWORK}.sigma.yaml')
+@pytest.mark.parametrize('model', [NETWORK, FUSED])
+def test_sigma_of_the_network_answers_for_every_pixel_and_ranks_them(model):
+    found = read_calibration(ROOT / 'models' / f'{model}.sigma.yaml')
     assert len({bag.sha256 for bag in found.provenance.bags}) == 24
     assert found.figures.within_1_sigma == pytest.approx(0.683, abs=0.08)
     assert found.figures.within_2_sigma > 0.9  # no pixel is left out: tails of bare surfaces

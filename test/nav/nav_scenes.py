@@ -148,12 +148,12 @@ def _hashed(cells):
 
 
 class StereoCamera:
-    """The builtin matcher on rendered pairs with fresh sensor noise in every frame."""
+    """The default model on rendered pairs with fresh sensor noise in every frame."""
 
     def __init__(self, seed=0, camera=CAMERA, **settings):
         self.camera = camera
         self.rig = rig_from_numbers(camera, BASELINE_M, 0.0)
-        self.estimator = open_estimator(StereoEstimatorSettings(model='sgbm', **settings))
+        self.estimator = open_estimator(StereoEstimatorSettings(**settings))
         self.random = np.random.default_rng(seed)
         self.stamp_ns = PERIOD_NS
         self._rendered = {}

@@ -1,4 +1,4 @@
-"""Costmap layers, as their sources read a cloud, on rendered rooms with the builtin matcher."""
+"""Costmap layers, as their sources read a cloud, on rendered rooms with the default model."""
 
 from nav_scenes import Box, CAMERA, Room
 import pytest
@@ -15,7 +15,8 @@ SMALL = (
 )
 ROOMS = {
     'open': Room(SMALL),
-    'before a wall': Room(SMALL, wall_x=4.8, wall_height=1.4),
+    # Farther behind the last box than the 3 sigma (0.5 m) that a ray keeps from what it hits.
+    'before a wall': Room(SMALL, wall_x=5.0, wall_height=1.4),
     'tall': Room((Box(3.9, 0.0, 0.25, 1.0), Box(2.0, 0.6, 0.3, 0.6)), wall_x=7.0),
 }
 

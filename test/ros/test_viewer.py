@@ -8,6 +8,7 @@ import json
 import struct
 import threading
 
+from depth_perception.inference.estimator import AUTO_STEREO
 from depth_perception.ros.image_codec import image_from_array
 from depth_perception.ros.stereo_depth_node import StereoDepthNode
 from depth_perception.ros.viewer import Viewer
@@ -106,7 +107,7 @@ def test_a_stereo_node_is_found_and_its_pixels_arrive(system, scene, viewer, val
     assert header['name'] == '/front'
     assert header['camera'] == {'fx': 200.0, 'fy': 200.0, 'cx': 78.5, 'cy': 61.25}
     told = lambda: browser.headers[-1].get('status', {}).get('values', {}).get('model')  # noqa: E731
-    assert system.peer.until(told, 'the status', each=send) == 'sgbm'
+    assert system.peer.until(told, 'the status', each=send) == AUTO_STEREO
 
 
 def test_nothing_is_subscribed_to_while_nobody_looks(system, scene, viewer, monkeypatch):
