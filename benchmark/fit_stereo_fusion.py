@@ -45,7 +45,8 @@ def samples_of(scene: HonestyScene) -> list[Sample]:
 
     original, stereo_estimators.fused = stereo_estimators.fused, spy  # type: ignore[assignment]
     try:
-        with open_estimator(StereoEstimatorSettings(model=AUTO_STEREO)) as estimator:
+        plain = StereoEstimatorSettings(model=AUTO_STEREO, uncertainty__calibration_file='none')
+        with open_estimator(plain) as estimator:
             estimator.estimate(scene.frame)
     finally:
         stereo_estimators.fused = original

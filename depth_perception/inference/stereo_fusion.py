@@ -15,6 +15,7 @@ Speed:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from depth_perception.core.types import AnyArray, DisparityMap, SigmaMap
@@ -29,8 +30,8 @@ MOST_DIFFERENCE_PX = 4.0  # in the mean around a pixel, so that one gross error 
 NO_MATCH_PX = 1.0  # that mean where there is no match around
 
 NETWORK_SHARE = 0.5  # of the weight that the inverse of its variance would give it
-MATCH_WEIGHTS = {'constant': -0.72, 'score': 0.768, 'difference': 0.944}
-NETWORK_WEIGHTS = {'constant': -0.221, 'score': 0.878, 'around': 0.62, 'difference': 0.436}
+MATCH_WEIGHTS = {'constant': -0.754, 'score': 0.743, 'difference': 0.999}
+NETWORK_WEIGHTS = {'constant': -0.16, 'score': 0.895, 'around': 0.686, 'difference': 0.401}
 
 _STRIDE, _WINDOW = 4, 9  # of the grid: 36 px
 _LEAST_MATCHED = 0.02
@@ -71,15 +72,15 @@ def fused(
         (H, W) float32 disparity [px] and score [px] above 0; NaN where neither has an answer.
     """
     found = cues(cv2, matched, network)
-    apart = cv2.log(found['difference'] + np.float32(1.0))
-    own = [_power_law(cv2, found, weights) for weights in (MATCH_WEIGHTS, NETWORK_WEIGHTS)]
     use = found['use'] > 0.0
+    own = [_power_law(cv2, found, weights) for weights in (MATCH_WEIGHTS, NETWORK_WEIGHTS)]
     weight = _match_weight(*own)
-    weight[~use] = 0.0
+    weight *= found['use']
     disparity = _mean(matched[0], network[0], weight)
     power = np.where(use, *(np.float32(w['difference']) for w in (MATCH_WEIGHTS, NETWORK_WEIGHTS)))
+    power *= log_cues(cv2, found, MATCH_WEIGHTS, ('difference',))['difference']
     score: SigmaMap = np.where(use, *own)
-    score *= cv2.exp(apart * power)
+    score *= cv2.exp(power, dst=power)
     score[np.isnan(disparity)] = np.nan
     return disparity, score
 
@@ -135,7 +136,10 @@ def _around(cv2: ModuleType, difference: _Field, known: AnyArray) -> _Field:
 
 
 def log_cues(
-    cv2: ModuleType, found: dict[str, _Field], weights: dict[str, float]
+    cv2: ModuleType,
+    found: dict[str, _Field],
+    weights: dict[str, float],
+    names: Sequence[str] = ('score', 'around', 'difference'),
 ) -> dict[str, _Field]:
     """Return what the weights are multiplied with: (H, W) float32 each, finite.
 
@@ -143,23 +147,23 @@ def log_cues(
         cv2: OpenCV.
         found: Of `cues`.
         weights: `MATCH_WEIGHTS` or `NETWORK_WEIGHTS`.
+        names: Those that are wanted; the ones without a weight are left out.
     """
-    own = 'match_score' if weights is MATCH_WEIGHTS else 'network_score'
-    factors = {
-        'score': np.fmax(found[own], np.float32(_LEAST_SCORE_PX)),
-        'difference': found['difference'] + np.float32(1.0),
-        'around': found['around'] + np.float32(_AROUND_FLOOR_PX),
+    own = found['match_score' if weights is MATCH_WEIGHTS else 'network_score']
+    factors: dict[str, Callable[[], _Field]] = {
+        'score': lambda: np.fmax(own, np.float32(_LEAST_SCORE_PX)),
+        'around': lambda: found['around'] + np.float32(_AROUND_FLOOR_PX),
+        'difference': lambda: found['difference'] + np.float32(1.0),
     }
-    return {name: cv2.log(factors[name]) for name in weights if name != 'constant'}
+    return {name: cv2.log(factors[name]()) for name in names if name in weights}
 
 
 def _power_law(cv2: ModuleType, found: dict[str, _Field], weights: dict[str, float]) -> _Field:
     """Return exp(constant) score^a (0.2 + around)^c [px], all but the difference of both."""
     exponent = np.full(found['use'].shape, weights['constant'], np.float32)
-    for name, cue in log_cues(cv2, found, weights).items():
-        if name != 'difference':
-            exponent += cue * np.float32(weights[name])
-    score: _Field = cv2.exp(exponent)
+    for name, cue in log_cues(cv2, found, weights, ('score', 'around')).items():
+        exponent += cue * np.float32(weights[name])
+    score: _Field = cv2.exp(exponent, dst=exponent)
     return score
 
 

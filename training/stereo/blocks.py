@@ -16,7 +16,7 @@ class Widths:
     match: int = 24
     context: tuple[int, int, int, int] = (16, 32, 48, 64)
     volume: tuple[int, int, int] = (16, 32, 48)
-    refine: tuple[int, int, int] = (32, 48, 64)
+    refine: tuple[int, int, int, int] = (32, 48, 64, 48)
 
 
 def block(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:

@@ -75,6 +75,6 @@ class StereoNetwork(nn.Module):
         half, quarter, *coarse = self.context(seen, left)
         score = self.volume(folded(evidence), unseen(lefts[1], rights[1], planes), *coarse)
         grey = a.mean(1, keepdim=True)
-        prediction = self.refinement(score, evidence, (half, quarter, coarse[0]), grey)
+        prediction = self.refinement(score, evidence, (half, quarter, *coarse), grey)
         prediction.raw = evidence[1]
         return prediction

@@ -8,7 +8,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from training.stereo.blocks import block, doubled, Widths
+from training.stereo.blocks import block, doubled, Residual, Widths
 
 PX_PER_PLANE = 2
 REACH = 2
@@ -71,12 +71,17 @@ class Refinement(nn.Module):
 
     def __init__(self, groups: int, widths: Widths) -> None:
         super().__init__()
-        c2, c4, c8, _ = widths.context
-        r4, r8, r16 = widths.refine
+        c2, c4, c8, c16 = widths.context
+        r4, r8, r16, r32 = widths.refine
         looks = (groups + 1) * (2 * REACH + 1)
         self.enter = block(c4 + looks + 4, r4)
         self.down8 = nn.Sequential(block(r4, r8, 3, 2), block(r8, r8))
         self.down16 = nn.Sequential(block(r8 + c8, r16, 3, 2), block(r16, r16), block(r16, r16))
+        self.see16 = nn.Conv2d(c16, r16, 1)
+        self.see32 = nn.Conv2d(c16, r32, 1)
+        self.down32 = nn.Conv2d(r16, r32, 3, 2, 1)
+        self.at32 = Residual(r32)
+        self.up16 = nn.Conv2d(r32, r16, 1)
         self.up8 = nn.Conv2d(r16, r8, 1)
         self.back8 = block(r8, r8)
         self.up4 = nn.Conv2d(r8, r4, 1)
@@ -94,12 +99,15 @@ class Refinement(nn.Module):
             bias = self.choice.bias.view(ROUNDS, -1)
             bias.fill_(-4.5)
             bias[:, len(OFFSETS) ** 2 // 2] = 2.0
+        for last in (self.see16, self.up16):  # nothing is changed to begin with
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(
         self,
         score: Tensor,
         evidence: list[Tensor],
-        context: tuple[Tensor, Tensor, Tensor],
+        context: tuple[Tensor, ...],
         grey: Tensor,
     ) -> Prediction:
         """Return the disparity of every stage, and the log variance.
@@ -108,9 +116,9 @@ class Refinement(nn.Module):
             grey: (B, 1, H, W), by the local deviation.
             score: (B, H/4, W/4, K).
             evidence: Each (B, H/4, W/4, K).
-            context: The maps of the left image at 1/2, 1/4 and 1/8.
+            context: The maps of the left image at 1/2, 1/4, 1/8, 1/16 and 1/32.
         """
-        half, quarter, eighth = context
+        half, quarter, eighth, sixteenth, deep = context
         coarse, mass, everywhere, places = expected(score)
         middle = score.gather(-1, places[..., REACH : REACH + 1])
         looks = [score.gather(-1, places) - middle, *(x.gather(-1, places) for x in evidence)]
@@ -125,7 +133,9 @@ class Refinement(nn.Module):
         seen = torch.cat(looks, -1).permute(0, 3, 1, 2)
         x4 = self.enter(torch.cat((quarter, seen, *extra), 1))
         x8 = self.down8(x4)
-        x16 = self.down16(torch.cat((x8, eighth), 1))
+        x16 = F.relu(self.down16(torch.cat((x8, eighth), 1)) + self.see16(sixteenth))
+        x32 = self.at32(F.relu(self.down32(x16) + self.see32(deep)))
+        x16 = F.relu(x16 + doubled(self.up16(x32)))
         x8 = self.back8(F.relu(x8 + doubled(self.up8(x16))))
         x4 = self.back4(F.relu(x4 + doubled(self.up4(x8))))
         change, log_variance = self.out(x4).float().split(1, 1)
