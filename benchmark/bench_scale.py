@@ -17,6 +17,7 @@ import tempfile
 import time
 from typing import Any
 
+import cv2
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import MonoFrame, Surroundings
 from depth_perception.core.scale_fit import fit_scale_shift
@@ -59,6 +60,7 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
 
 def measure() -> dict[str, dict[str, float]]:
     """Return the durations of the parts and of the whole."""
+    cv2.setNumThreads(1)  # else its threads hide what they take
     output, references = frame()
     samples = sample_output(output, references)
     assert isinstance(samples, Samples)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from depth_perception.core.scale_robust import median
 from depth_perception.core.types import AnyArray
 from depth_perception.errors import SettingsError
 import numpy as np
@@ -61,7 +62,7 @@ def nees_of(error: AnyArray, sigma: AnyArray, reference_sigma: AnyArray | float 
     quotient = quotient[np.isfinite(quotient)]
     if not quotient.size:
         return math.nan
-    scale = float(np.median(quotient)) / _MEDIAN_QUOTIENT
+    scale = median(quotient) / _MEDIAN_QUOTIENT
     cut = np.minimum(quotient, _CUT * scale) if scale > 0.0 else quotient
     return float(np.mean(np.square(cut))) / _CUT_SHARE
 

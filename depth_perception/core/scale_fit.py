@@ -12,6 +12,7 @@ Convention:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 import math
 
 from depth_perception.core.scale_robust import (
@@ -35,6 +36,7 @@ from depth_perception.core.scale_types import (
     Values,
 )
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -187,14 +189,22 @@ def _enough(samples: Samples) -> Samples:
     """
     if samples.o.size <= MOST_SAMPLES:
         return samples
-    chosen = np.linspace(0, samples.o.size - 1, MOST_SAMPLES).astype(np.intp)
+    chosen = _spread_evenly(samples.o.size)
     return replace(
         samples,
         **{
-            name: getattr(samples, name)[chosen]
+            name: getattr(samples, name).take(chosen)
             for name in ('o', 'rho', 'sigma_rho', 'column', 'row')
         },
     )
+
+
+@lru_cache(maxsize=16)
+def _spread_evenly(count: int) -> NDArray[np.intp]:
+    """Return MOST_SAMPLES indices below `count`."""
+    chosen = np.linspace(0, count - 1, MOST_SAMPLES).astype(np.intp)
+    chosen.setflags(write=False)
+    return chosen
 
 
 def _misfit(samples: Samples, rules: FitRules) -> Misfit:

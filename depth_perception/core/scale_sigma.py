@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import math
+from typing import NamedTuple
 
 from depth_perception.core.estimate import Rung, Scale
-from depth_perception.core.types import AnyArray, DepthMap, InverseDepthMap, SigmaMap
+from depth_perception.core.roots import NUMPY_ROOTS, Roots
+from depth_perception.core.types import AnyArray, DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
 import numpy as np
 
@@ -20,7 +22,16 @@ FAR_LIMIT = 0.3  # sigma_rho / rho beyond which a pixel is not metric
 _EXTRAPOLATED = 2.0
 _MOST_PRODUCT = 0.03  # share of the variance that products of errors may have
 _UNCONFIRMED = (Rung.PLUGIN, Rung.PRIOR)
-_ROWS_PER_BLOCK = 64  # rows whose temporaries stay in the cache
+_ROWS_PER_BLOCK = 120  # rows whose temporaries stay in the cache
+
+
+class _Target(NamedTuple):
+    """Memory to fill, the part of the scale where it is asked for, and what takes the roots."""
+
+    rho: InverseDepthMap
+    sigma: SigmaMap
+    shared: SigmaMap | None = None
+    roots: Roots = NUMPY_ROOTS
 
 
 def relative_limit(scale: Scale, limit: float = FAR_LIMIT) -> float:
@@ -57,18 +68,20 @@ def metric_inverse_depth(
     sigma_output = np.broadcast_to(sigma_output, output.shape)
     bound = relative_limit(scale, limit)
     for rows in _blocks(output.shape[0]):
-        _convert(output[rows], sigma_output[rows], scale, o_range, (rho[rows], sigma[rows], None))
+        _convert(output[rows], sigma_output[rows], scale, o_range, _Target(rho[rows], sigma[rows]))
         _invalidate(rho[rows], sigma[rows], bound)
     return rho, sigma
 
 
-def scaled_output(
+def scaled_output(  # noqa: PLR0913 - all but three have good defaults
     output: AnyArray,
     sigma_output: AnyArray,
     scale: Scale,
     o_range: tuple[float, float] = (-math.inf, math.inf),
     relative_sigma: AnyArray | float = 0.0,
     shared: SigmaMap | None = None,
+    *,
+    roots: Roots = NUMPY_ROOTS,
 ) -> tuple[InverseDepthMap, SigmaMap]:
     """Return s o + t and its sigma as `metric_inverse_depth` does, but no pixel is judged.
 
@@ -82,6 +95,7 @@ def scaled_output(
         o_range: Outputs that the references cover; sigma is doubled outside.
         relative_sigma: (H, W) standard deviation as a fraction of s o + t, or one number: added.
         shared: (H, W) float32, filled with the part of sigma that comes from (s, t).
+        roots: What takes the square roots.
     """
     value: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
@@ -90,7 +104,8 @@ def scaled_output(
     is_sure = sigma_output.ndim == 0 and not sigma_output
     relative = np.broadcast_to(np.asarray(relative_sigma, np.float32), output.shape)
     for rows in _blocks(output.shape[0]):
-        out = value[rows], sigma[rows], None if shared is None else shared[rows]
+        part = None if shared is None else shared[rows]
+        out = _Target(value[rows], sigma[rows], part, roots)
         doubt = None if is_sure else own[rows]
         _convert(output[rows], doubt, scale, o_range, out, relative[rows])
     return value, sigma
@@ -113,7 +128,7 @@ def metric_depth(
     bound = relative_limit(scale, limit)
     for rows in _blocks(output.shape[0]):
         _convert(
-            output[rows], sigma_output[rows], scale, o_range, (depth[rows], sigma[rows], None)
+            output[rows], sigma_output[rows], scale, o_range, _Target(depth[rows], sigma[rows])
         )
         _invalidate(depth[rows], sigma[rows], bound)
         depth[rows], sigma[rows] = depth_with_sigma(depth[rows], sigma[rows])
@@ -137,11 +152,11 @@ def _convert(
     sigma_output: AnyArray | None,
     scale: Scale,
     o_range: tuple[float, float],
-    out: tuple[InverseDepthMap, SigmaMap, SigmaMap | None],
+    out: _Target,
     relative_sigma: AnyArray | None = None,
 ) -> None:
     """Fill `out` (inverse depth, sigma, the part of the scale) without any check of validity."""
-    rho, sigma, shared = out
+    rho, sigma, shared, roots = out
     (ss, st), (_, tt) = scale.covariance
     # C = L L^T: a sum of squares, where float32 does not cancel.
     s_sigma = math.sqrt(ss)
@@ -153,20 +168,37 @@ def _convert(
     np.square(sigma, out=sigma)
     sigma += np.float32(max(tt - cross * cross, 0.0))
     if shared is not None:
-        np.sqrt(sigma, out=shared)
+        roots.root(sigma, shared)
     if sigma_output is not None:
         own = np.square(sigma_output.astype(np.float32, copy=False))
         sigma += np.float32(scale.s * scale.s + ss) * own
         if ss > _MOST_PRODUCT * (scale.s * scale.s + ss):  # else no pixel can be outside
             sigma[np.float32(ss) * own > np.float32(_MOST_PRODUCT) * sigma] = np.inf
-    if relative_sigma is not None:
-        sigma += np.square(relative_sigma * rho)
-    np.sqrt(sigma, out=sigma)
-    if math.isfinite(o_range[0]) or math.isfinite(o_range[1]):
-        with np.errstate(invalid='ignore'):
-            outside = (output < np.float32(o_range[0])) | (output > np.float32(o_range[1]))
-        for part in (sigma,) if shared is None else (sigma, shared):
-            np.multiply(part, np.float32(_EXTRAPOLATED), out=part, where=outside)
+    part = None if relative_sigma is None else relative_sigma * rho
+    if part is not None and sigma_output is None and shared is not None:
+        roots.hypot(shared, part, sigma)
+    else:
+        if part is not None:
+            sigma += np.square(part, out=part)
+        roots.root(sigma, sigma)
+    outside = _outside(output, np.float32(o_range[0]), np.float32(o_range[1]))
+    if outside is not None:
+        for values in (sigma,) if shared is None else (sigma, shared):
+            np.multiply(values, np.float32(_EXTRAPOLATED), out=values, where=outside)
+
+
+def _outside(output: AnyArray, low: np.float32, high: np.float32) -> Mask | None:
+    """Return which outputs the references do not cover; None where that is none of them."""
+    if math.isinf(low) and math.isinf(high):
+        return None
+    with np.errstate(invalid='ignore'):
+        # Most rows of most images lie within, and NaN lies nowhere.
+        below, above = not output.min() >= low, not output.max() <= high
+        if below and above:
+            return np.asarray((output < low) | (output > high))
+        if below:
+            return np.asarray(output < low)
+        return np.asarray(output > high) if above else None
 
 
 def depth_with_sigma(rho: InverseDepthMap, sigma_rho: SigmaMap) -> tuple[DepthMap, SigmaMap]:

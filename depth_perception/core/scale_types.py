@@ -72,6 +72,10 @@ class References:
     def __len__(self) -> int:
         return int(self.u.size)
 
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> References:
+        """Return some of the references: an (N,) mask, indices, or a slice of them."""
+        return References(self.u[chosen], self.v[chosen], self.rho[chosen], self.sigma_rho[chosen])
+
 
 def joined_references(*parts: References | None) -> References | None:
     """Return the references of all parts in one; None if there are none."""
@@ -177,20 +181,22 @@ def sample_output(
         usable &= (references.v > -0.5) & (references.v < height - 0.5)
         usable &= (references.rho > 0.0) & (references.sigma_rho >= 0.0)
         usable &= (references.rho <= _MOST_RHO) & (references.sigma_rho <= _MOST_RHO)
-    u, v = references.u[usable], references.v[usable]
+    if not usable.all():
+        references = references.only(usable)
+    u, v = references.u, references.v
     column, row = np.rint(u).astype(np.intp), np.rint(v).astype(np.intp)
     o = output[row, column].astype(np.float64)
     finite = np.isfinite(o)
     if not finite.any():
-        return Rejected(
-            Rejection.NO_REFERENCES, f'none of {len(references)} references can be used'
-        )
+        return Rejected(Rejection.NO_REFERENCES, f'none of {usable.size} references can be used')
+    if not finite.all():
+        o, references = o[finite], references.only(finite)
     return Samples(
-        o[finite],
-        references.rho[usable][finite],
-        references.sigma_rho[usable][finite],
-        (u[finite] + 0.5) / width,
-        (v[finite] + 0.5) / height,
+        o,
+        references.rho,
+        references.sigma_rho,
+        (references.u + 0.5) / width,
+        (references.v + 0.5) / height,
         *spread,
     )
 

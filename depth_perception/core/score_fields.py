@@ -149,11 +149,8 @@ def residual_field(rho: InverseDepthMap, references: References) -> Map | None:
     cell = (row * _ROWS // height) * _COLUMNS + column * _COLUMNS // width
     slot = np.clip((level - low) / step, 0, _LEVELS - 1).astype(np.intp)
     index = cell * _LEVELS + slot
-    count = _ROWS * _COLUMNS * _LEVELS
-    found = np.stack([np.bincount(index, residual, count), np.bincount(index, None, count)], 1)
-    found = found.astype(np.float32)
-    sums = np.concatenate([part @ found for part in np.array_split(_weights(), _PARTS)])
-    nodes = (sums[:, 0] / sums[:, 1] * np.float32(_MEAN_SIGMA)).reshape(_ROWS, -1)
+    weighted, counted = _spread_out(index, residual)
+    nodes = weighted / counted * np.float32(_MEAN_SIGMA)
     down = _between(_ROWS, part.shape[0], height) @ nodes
     across = _between(_COLUMNS, part.shape[1], width)
     spread = np.matmul(across, down.reshape(-1, _COLUMNS, _LEVELS))
@@ -174,17 +171,38 @@ def _sliced(spread: Map, position: Map) -> Map:
     return field
 
 
+def _spread_out(index: NDArray[np.intp], residual: NDArray[np.float64]) -> Map:
+    """Return what reaches every cell, (2, rows, columns x levels): residuals, references.
+
+    A cell counts in another by how far apart they are. So the rows that are equally far above and
+    below a row are added first, and share their weights.
+    """
+    rows, cells = np.arange(_ROWS), _COLUMNS * _LEVELS
+    padded = np.zeros((2, 3 * _ROWS, cells), np.float32)
+    for values, weight in zip(padded, (residual, None), strict=True):
+        counts = np.bincount(index, weight, _ROWS * cells)
+        values[_ROWS : 2 * _ROWS] = counts.reshape(_ROWS, cells)
+    here = _ROWS + rows[:, None]
+    alike = (padded[:, here - rows] + padded[:, here + rows]).reshape(2 * _ROWS, -1)
+    sums: Map = np.concatenate([alike @ part for part in _weights()], axis=1)
+    return sums.reshape(2, _ROWS, cells)
+
+
 @lru_cache(maxsize=1)
-def _weights() -> Map:
-    """Return (cells, cells) float32, what a reference in one cell counts in another."""
-    row, column, level = np.unravel_index(
-        np.arange(_ROWS * _COLUMNS * _LEVELS), (_ROWS, _COLUMNS, _LEVELS)
-    )
-    places = np.stack([row, column, _LEVEL_WEIGHT * level], 1).astype(np.float32)
-    squares = np.square(places).sum(axis=1)
-    distance = squares[:, None] + squares - 2.0 * places @ places.T
-    weights: Map = (1.0 / np.square(np.maximum(distance, 0.0) + _NEAR**2)).astype(np.float32)
-    return weights
+def _weights() -> tuple[Map, ...]:
+    """Return (rows apart x cells of one row, cells of another) float32, in parts.
+
+    That is what a reference in one cell counts in another. Half of it for cells of the same row,
+    which are added to themselves.
+    """
+    column, level = np.unravel_index(np.arange(_COLUMNS * _LEVELS), (_COLUMNS, _LEVELS))
+    across = np.square(column[:, None] - column)
+    distance = across + np.square(_LEVEL_WEIGHT * (level[:, None] - level))
+    distance = np.square(np.arange(_ROWS))[:, None, None] + distance
+    weights = 1.0 / np.square(distance + _NEAR**2)
+    weights[0] *= 0.5
+    whole = weights.reshape(-1, _COLUMNS * _LEVELS).astype(np.float32)
+    return tuple(np.ascontiguousarray(part) for part in np.array_split(whole, _PARTS, axis=1))
 
 
 @lru_cache(maxsize=8)

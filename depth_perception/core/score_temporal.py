@@ -67,16 +67,16 @@ class TemporalScore:
         offset = STRIDE_PX // 2
         with np.errstate(divide='ignore', invalid='ignore'):
             depth = np.reciprocal(rho[offset::STRIDE_PX, offset::STRIDE_PX])
-        depth[~(depth > 0.0) | np.isinf(depth)] = np.nan
+            known = (depth > 0.0) & (depth < np.inf)
+        np.copyto(depth, np.float32(np.nan), where=~known)
         past, score = self._past, None
         variance = np.full_like(depth, np.nan)
         if past is not None and past.camera == camera and past.depth.shape == depth.shape:
-            square, before = _reprojected(depth, past, camera, fixed_from_camera)
-            variance = np.where(
-                np.isnan(before),
-                square,
-                np.float32(self._memory) * before + np.float32(1.0 - self._memory) * square,
-            )
+            square, variance = _reprojected(depth, past, camera, fixed_from_camera)
+            new = np.isnan(variance)
+            variance *= np.float32(self._memory)
+            variance += np.float32(1.0 - self._memory) * square
+            np.copyto(variance, square, where=new)
             if np.count_nonzero(np.isfinite(variance)) >= _FEWEST:
                 score = np.sqrt(variance)
         self._past = _Past(depth, variance, camera, fixed_from_camera.copy())
@@ -87,32 +87,46 @@ def _reprojected(
     depth: Map, past: _Past, camera: PinholeCamera, fixed_from_camera: Pose
 ) -> tuple[Map, Map]:
     """Return r^2 and the mean of r^2 so far, both at the pixels of this frame; NaN unknown."""
-    offset = STRIDE_PX // 2
-    ray_x, ray_y = camera.ray_x[offset::STRIDE_PX], camera.ray_y[offset::STRIDE_PX, None]
+    height, width = depth.shape
     past_from_now = np.linalg.inv(past.fixed_from_camera) @ fixed_from_camera
-    x, y, z = _moved(past_from_now, ray_x * depth, ray_y * depth, depth, rows=3)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        column = (x / z * np.float32(camera.fx) + np.float32(camera.cx - offset)) / STRIDE_PX
-        row = (y / z * np.float32(camera.fy) + np.float32(camera.cy - offset)) / STRIDE_PX
-        inside = (column > -0.5) & (column < depth.shape[1] - 0.5) & (z > 0.0)
-        inside &= (row > -0.5) & (row < depth.shape[0] - 0.5)
-    at_column, at_row = (
-        np.rint(np.where(inside, place, 0.0)).astype(np.intp) for place in (column, row)
-    )
-    index = at_row * depth.shape[1] + at_column
-    there: Map = past.depth.ravel()[index]
     now_from_past = np.linalg.inv(past_from_now)
-    rays = ray_x[at_column] * there, ray_y[at_row, 0] * there
-    (expected,) = _moved(now_from_past, *rays, there, rows=1)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        square = np.square(np.minimum(np.abs(depth - expected) / depth, np.float32(_LARGEST)))
-    square[~inside] = np.nan
-    before = past.variance.ravel()[index]
-    before[~inside] = np.nan
-    return square.astype(np.float32), before
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+        column, row, z = (_coordinate(past_from_now, axis, camera, depth) for axis in range(3))
+        _project(column, z, camera.fx, camera.cx)
+        _project(row, z, camera.fy, camera.cy)
+        inside = (column > -0.5) & (column < width - 0.5) & (z > 0.0)
+        inside &= (row > -0.5) & (row < height - 0.5)
+        outside = ~inside
+        np.rint(row, out=row)
+        row *= np.float32(width)
+        row += np.rint(column, out=column)  # whole numbers, which float32 holds to 2^24
+        np.copyto(row, np.float32(0.0), where=outside)
+        index = row.astype(np.intp)
+        square = _coordinate(now_from_past, 2, camera, past.depth).take(index)
+        square -= depth
+        square /= depth
+        np.clip(square, -_LARGEST, _LARGEST, out=square)
+        np.square(square, out=square)
+    before = past.variance.take(index)
+    for values in (square, before):
+        np.copyto(values, np.float32(np.nan), where=outside)
+    return square, before
 
 
-def _moved(transform: AnyArray, x: Map, y: Map, z: Map, rows: int) -> list[AnyArray]:
-    """Return the last `rows` coordinates of points in another frame."""
-    matrix = transform.astype(np.float32)
-    return [m[0] * x + m[1] * y + m[2] * z + m[3] for m in matrix[3 - rows : 3]]
+def _project(place: Map, z: Map, focal_px: float, centre_px: float) -> None:
+    """Turn X or Y of points, in its memory, into the column or row among every 4th."""
+    place /= z
+    place *= np.float32(focal_px / STRIDE_PX)
+    place += np.float32((centre_px - STRIDE_PX // 2) / STRIDE_PX)
+
+
+def _coordinate(transform: AnyArray, axis: int, camera: PinholeCamera, depth: Map) -> Map:
+    """Return one coordinate, in another frame, of the points at every 4th pixel."""
+    x, y, z, shift = transform[axis].tolist()
+    part = slice(STRIDE_PX // 2, None, STRIDE_PX)
+    across = (x * camera.ray_x[part].astype(np.float64) + z).astype(np.float32)
+    down = (y * camera.ray_y[part].astype(np.float64)).astype(np.float32)
+    values: Map = np.add.outer(down, across)
+    values *= depth
+    values += np.float32(shift)
+    return values

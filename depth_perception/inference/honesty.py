@@ -6,6 +6,7 @@ Nothing here waits or raises: a frame without references leaves everything as it
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from depth_perception.core.estimate import DepthEstimate, Domain, Rung
 from depth_perception.core.frame import MonoFrame, StereoFrame
@@ -15,6 +16,7 @@ from depth_perception.core.types import InverseDepthMap, Mask, SigmaMap
 from depth_perception.errors import ModelError
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.postprocess import RawEstimate
+from depth_perception.inference.roots import fastest_roots
 from depth_perception.inference.sigma import SigmaModel, with_camera_error
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
@@ -31,11 +33,7 @@ def split_references(references: References) -> tuple[References, References]:
     A scale that was fitted to a reference makes the error there look smaller than elsewhere, so
     every fifth one is held out. Below 100 references all are needed for the fit.
     """
-    count = len(references)
-    held = np.zeros(count, np.bool_)
-    if count >= LEAST_SPLIT:
-        held[CHECK_EVERY - 1 :: CHECK_EVERY] = True
-    return _taken(references, ~held), _taken(references, held)
+    return _fitted(references), _held_out(references)
 
 
 def references_to_fit(
@@ -45,7 +43,7 @@ def references_to_fit(
     found = frame.surroundings.references
     if found is None or not settings.uncertainty__online:
         return found
-    return split_references(found)[0]
+    return _fitted(found)
 
 
 def references_to_check(frame: MonoFrame | StereoFrame, rung: Rung) -> References | None:
@@ -53,16 +51,26 @@ def references_to_check(frame: MonoFrame | StereoFrame, rung: Rung) -> Reference
     found = frame.surroundings.references
     if found is None or rung not in (Rung.REFERENCES, Rung.FILTERED):
         return found
-    return split_references(found)[1]
+    return _held_out(found)
 
 
-def _taken(references: References, which: NDArray[np.bool_]) -> References:
-    return References(
-        references.u[which],
-        references.v[which],
-        references.rho[which],
-        references.sigma_rho[which],
-    )
+def _fitted(references: References) -> References:
+    count = len(references)
+    return references if count < LEAST_SPLIT else references.only(_others(count))
+
+
+def _held_out(references: References) -> References:
+    start = CHECK_EVERY - 1 if len(references) >= LEAST_SPLIT else len(references)
+    return references.only(slice(start, None, CHECK_EVERY))
+
+
+@lru_cache(maxsize=16)
+def _others(count: int) -> NDArray[np.intp]:
+    """Return the indices below `count` that are not held out."""
+    indices = np.arange(count)
+    others: NDArray[np.intp] = indices[indices % CHECK_EVERY != CHECK_EVERY - 1]
+    others.setflags(write=False)
+    return others
 
 
 class HonestyWatch:
@@ -229,8 +237,10 @@ class HonestSigma:
         self._temperature = self._watch.temperature if settings.uncertainty__online else 1.0
         if self._temperature != 1.0:
             sigma = sigma * np.float32(self._temperature)
-        if shared is not None:  # np.hypot takes five times as long
-            sigma = np.sqrt(np.square(sigma) + np.square(shared))
+        if shared is not None:
+            whole = np.empty_like(sigma)
+            fastest_roots().hypot(sigma, shared, whole)
+            sigma = whole
         sigma = with_camera_error(sigma, raw.rho, settings, raw.scale.rung, rig)
         return raw if sigma is raw.sigma_rho else replace(raw, sigma_rho=sigma)
 
@@ -249,27 +259,31 @@ class HonestSigma:
         if self._pixel is None or references is None or not len(references) or raw.report.jump:
             return
         calibrated = self.model.calibration is not None
+        valid: Mask | None = estimate.valid
+        if self._temperature > 1.0:
+            limit = settings.max_relative_sigma
+            references, valid = self._judged(references, raw.rho, estimate.valid, limit), None
         self._watch.observe(
             references,
             raw.rho,
             self._pixel,
             domain='log_depth' if raw.score is None else raw.score.domain,
             shared_sigma_rho=raw.shared_sigma_rho if calibrated else None,
-            valid=self._judged(self._pixel, raw, estimate, settings.max_relative_sigma),
+            valid=valid,
         )
 
     def _judged(
-        self, pixel: SigmaMap, raw: RawEstimate, estimate: DepthEstimate, limit: float
-    ) -> Mask:
-        """Return the pixels that are published, or would be but for the temperature.
+        self, references: References, rho: InverseDepthMap, valid: Mask, limit: float
+    ) -> References:
+        """Return the references at pixels that are published, or would be but for the temperature.
 
         Were these left out, a temperature that hides all pixels would stay for ever.
         """
-        if self._temperature <= 1.0:
-            return estimate.valid
+        assert self._pixel is not None  # observe saw to it
+        u, v, there = _pixels(references, rho.shape)
+        u, v = u[there], v[there]
+        sigma, most = self._pixel[v, u], rho[v, u] * np.float32(limit)
         with np.errstate(invalid='ignore'):
-            most = raw.rho * np.float32(limit)
-            hidden = pixel <= most
-            hidden &= pixel * np.float32(self._temperature) > most
-        hidden |= estimate.valid
-        return hidden
+            hidden = (sigma <= most) & (sigma * np.float32(self._temperature) > most)
+        there[there] = hidden | valid[v, u]
+        return references.only(there)

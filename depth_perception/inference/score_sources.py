@@ -13,6 +13,7 @@ from typing import final
 
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.matching import photometric_sigma
+from depth_perception.core.scale_robust import median
 from depth_perception.core.scale_types import References
 from depth_perception.core.score_combine import LEAST_RHO
 from depth_perception.core.score_fields import edge_sigma, range_sigma, residual_field
@@ -355,7 +356,7 @@ def _drawn_out(values: AnyArray, shape: tuple[int, ...], out: AnyArray | None) -
 
     known = np.isfinite(values)
     if not known.all():
-        middle = np.median(values[known]) if known.any() else 0.0
+        middle = median(values[known]) if known.any() else 0.0
         values = np.where(known, values, np.float32(middle))
     full: SigmaMap = cv2.resize(
         values, (shape[1], shape[0]), dst=out, interpolation=cv2.INTER_LINEAR

@@ -34,6 +34,7 @@ from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.preprocess import Preparation
 from depth_perception.inference.relative import decode_relative, Relative
 from depth_perception.inference.resize import plan_resize
+from depth_perception.inference.roots import fastest_roots
 from depth_perception.inference.score_readings import own_score, reading_of, tells_own_score
 from depth_perception.inference.score_runs import can_resize, infer_each, Variant, varied
 from depth_perception.inference.score_sources import (
@@ -210,7 +211,7 @@ class ScoreSet:
 
     def _looked_at(self, raw: RawEstimate, scene: Scene) -> RawEstimate:
         """Return the estimate with what the sources find in a scene."""
-        squares = np.zeros(raw.rho.shape, np.float32)
+        squares: SigmaMap | None = None
         improved, lacking, told, measured = False, False, None, False
         for source in self._sources:
             if measured and source.name in GUESSES:
@@ -227,8 +228,12 @@ class ScoreSet:
             score = _complete(outcome, scene.values)
             if source.name == 'confidence':
                 told = score
+            elif squares is None:
+                squares = np.square(score, dtype=np.float32)
             else:
                 add_squares(squares, score)
+        if squares is None:
+            squares = np.zeros(raw.rho.shape, np.float32)
         found = self._finished(raw, scene, told, squares)
         if lacking and found.score is not None:  # sigma has the floor already
             u = np.hypot(found.score.values, self._floor(scene))
@@ -248,7 +253,7 @@ class ScoreSet:
         """Return the estimate with what the sources found."""
         unit = None if scene.disparity is None else float(scene.unit)
         before = Before(scene.rho, raw.sigma_rho, raw.shared_sigma_rho, unit)
-        u, sigma_rho = joined(before, squares, own)
+        u, sigma_rho = joined(before, squares, own, fastest_roots())
         rho, disparity = scene.rho, raw.disparity
         unknown = np.isnan(u) if np.isnan(u.min()) else None  # seldom, and slow
         if unknown is not None and np.count_nonzero(unknown) > np.count_nonzero(np.isnan(rho)):

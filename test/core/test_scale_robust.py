@@ -1,7 +1,7 @@
 """The short cuts of the robust fits give what the functions of NumPy give that they stand for."""
 
 from depth_perception.core.scale_fit import fit_scale_shift, FitRules
-from depth_perception.core.scale_robust import quantiles, ransac_line
+from depth_perception.core.scale_robust import median, quantiles, ransac_line
 from depth_perception.core.scale_types import Rejected, Rejection, Samples, ScaleFit
 import numpy as np
 from numpy.testing import assert_allclose
@@ -14,6 +14,15 @@ def test_quantiles_are_those_of_numpy(count):
     before = values.copy()
     for low, high in ((0.05, 0.95), (0.02, 0.98), (0.0, 1.0), (0.5, 0.5)):
         assert_allclose(quantiles(values, low, high), np.quantile(values, (low, high)), rtol=1e-12)
+    assert (values == before).all()
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+@pytest.mark.parametrize('count', [1, 2, 3, 20, 601])
+def test_median_is_that_of_numpy(count, dtype):
+    values = np.random.default_rng(count).normal(3.0, 2.0, count).astype(dtype)
+    before = values.copy()
+    assert median(values) == np.median(values)
     assert (values == before).all()
 
 

@@ -146,3 +146,16 @@ def test_part_of_the_scale_is_told_apart():
     np.testing.assert_allclose(shared, wide * common, rtol=1e-5)
     own = (0.1**2 + 0.01**2) * 0.3**2 + (0.05 * (0.1 * o + 0.2)) ** 2
     np.testing.assert_allclose(sigma, wide * np.sqrt(own + common**2), rtol=1e-5)
+
+
+@pytest.mark.parametrize('bounds', [(2.0, np.inf), (-np.inf, 8.0), (2.0, 8.0), (-1.0, 99.0)])
+def test_sigma_doubles_on_the_side_that_is_not_covered_in_any_block_of_rows(bounds):
+    scale = scale_of(0.1, 0.2, 0.01, 0.03, -0.5)
+    output = np.full((150, 3), 5.0, np.float32)
+    output[70], output[140] = (1.9, np.nan, 2.0), (8.0, 8.1, np.nan)
+    shared, single = np.empty_like(output), np.empty_like(output)
+    _, sigma = scaled_output(output, 0.0, scale, bounds, 0.05, shared)
+    _, inside = scaled_output(output, 0.0, scale, (-np.inf, np.inf), 0.05, single)
+    factor = np.where((output < bounds[0]) | (output > bounds[1]), 2.0, 1.0)
+    np.testing.assert_allclose(sigma, factor * inside, rtol=1e-6)
+    np.testing.assert_allclose(shared, factor * single, rtol=1e-6)

@@ -5,7 +5,7 @@ from depth_perception.errors import ShapeError
 import numpy as np
 import pytest
 
-SHAPE = (70, 5)  # more than two blocks of rows
+SHAPE = (250, 5)  # more than two blocks of rows
 
 
 def full(value):

@@ -130,3 +130,26 @@ def test_unknown_pixels_have_no_residual():
     field = residual_field(rho, grid_references(0.55))
     assert np.isnan(field[:5]).all()
     np.testing.assert_allclose(field[5:], 0.12533, rtol=1e-3)
+
+
+def test_references_count_by_the_fourth_power_of_their_distance():
+    # Equal depths, so one level; cells of 10 by 10 px.
+    height, width, cells = 90, 120, np.indices((9, 12)).reshape(2, -1)
+    random = np.random.default_rng(6)
+    v, u = random.integers(0, height, 60), random.integers(0, width, 60)
+    misfit = random.uniform(0.0, 0.2, 60)
+    found = residual_field(
+        np.full((height, width), 0.5, np.float32),
+        References(u, v, 0.5 * (1.0 + misfit), np.zeros(60)),
+    )
+    row, column = v // 10, u // 10
+    distance = (cells[0][:, None] - row) ** 2 + (cells[1][:, None] - column) ** 2
+    weight = 1.0 / (distance + 0.25) ** 2
+    nodes = (1.2533 * (weight @ misfit) / weight.sum(axis=1)).reshape(9, 12)
+    for i, j in ((0, 0), (4, 9), (10, 13)):  # pixels (4, 4), (36, 76), (84, 108)
+        y, x = (8 * i + 4.5) / 10 - 0.5, (8 * j + 4.5) / 10 - 0.5
+        y, x = min(max(y, 0.0), 8.0), min(max(x, 0.0), 11.0)
+        a, b = min(int(y), 7), min(int(x), 10)
+        down = nodes[a] + (y - a) * (nodes[a + 1] - nodes[a])
+        wanted = down[b] + (x - b) * (down[b + 1] - down[b])
+        assert found[i, j] == pytest.approx(wanted, rel=1e-4)
