@@ -65,7 +65,7 @@ NOTE = (
     'Gross errors rule ence.'
 )
 FITTED = 'the weights inside the score were fitted on all of these scenes'
-SCORES = {'depth-perception-stereo-small': 'the score was trained on rendered pairs only'}
+SCORES = {'depth-perception-stereo-small': 'the score was learned from made pairs only'}
 MODELS_FOLDER = Path(__file__).resolve().parents[1] / 'models'
 POOLED = 'within_1_sigma', 'within_2_sigma', 'beyond_5_sigma', 'ence', 'ence_robust', 'spearman'
 IMAGE = 'within_1_sigma', 'within_2_sigma', 'ence', 'aurg_abs_rel', 'aurg_rmse_m', 'spearman'

@@ -14,6 +14,7 @@ UNPROVEN = {  # builtin, or shipped and tested by what they answer
     'sgbm',
     'window-stereo',
     'depth-perception-stereo-small',
+    'depth-perception-stereo',
     'floor-stixels',
     'room-depth',
 }
