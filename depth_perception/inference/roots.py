@@ -8,6 +8,7 @@ from typing import final
 
 from depth_perception.core.roots import NUMPY_ROOTS, Roots
 from depth_perception.core.types import SigmaMap
+import numpy as np
 
 
 @final
@@ -26,8 +27,15 @@ class OpencvRoots:
         self._cv2.sqrt(values, dst=out)
 
     def hypot(self, one: SigmaMap, other: SigmaMap, out: SigmaMap) -> None:
-        """Put sqrt(one^2 + other^2) into `out`."""
-        self._cv2.magnitude(one, other, magnitude=out)
+        """Put sqrt(one^2 + other^2) into `out`.
+
+        cv2.magnitude would round as the memory happens to be aligned, and a frame must come out
+        the same every time.
+        """
+        square = np.square(other)
+        np.square(one, out=out)
+        out += square
+        self._cv2.sqrt(out, dst=out)
 
 
 @lru_cache(maxsize=1)

@@ -50,7 +50,7 @@ def test_stereo_depth_is_right(scene, pictures, tmp_path, capsys):
     assert (sigma[known] > 0).all()
     assert '% of the pixels have a depth' in capsys.readouterr().out
     result = json.loads((tmp_path / 'result.json').read_text())
-    assert result['model'] == 'sgbm'
+    assert result['model'] == 'depth-perception-stereo'
     assert result['scale']['rung'] == 'stereo'
     assert result['camera']['cx'] == 319.5
     assert result['statistics']['valid_percent'] == pytest.approx(100 * known.mean())

@@ -59,7 +59,7 @@ def test_depth_is_made_by_the_default_model_and_starts_again_at_the_end(
         assert np.median(np.abs(frame.depth[known] / truth[known] - 1.0)) < 0.01
         assert frame.image.startswith(b'\xff\xd8')
         assert frame.camera == evaluation_bags.RIG.left
-    assert feed.status['values']['model'].startswith('sgbm')
+    assert feed.status['values']['model'] == 'depth-perception-stereo'
     assert feed.status['values']['scale rung'] == 'stereo'
 
 

@@ -49,8 +49,20 @@ def test_joined_is_the_same_by_either(low):
     before = Before(rho, np.full_like(rho, 0.4), shared)
     expected = joined(before, squares.copy(), some(7))
     for got, wanted in zip(joined(before, squares, some(7), OPENCV), expected, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=5e-7)
+        np.testing.assert_array_equal(got, wanted)
         assert np.isnan(got[160, 2]) == np.isnan(low)
+
+
+@pytest.mark.parametrize('offset', range(8))
+def test_the_same_wherever_the_memory_lies(offset):
+    one, other = some(8), some(9)
+    wanted = one.copy()
+    NUMPY_ROOTS.hypot(one, other, wanted)
+    memory = np.empty(one.size + 8, np.float32)
+    moved = memory[offset : offset + one.size].reshape(one.shape)
+    moved[:] = one
+    OPENCV.hypot(moved, other, moved)
+    np.testing.assert_array_equal(moved, wanted)
 
 
 def test_numpy_takes_the_roots_where_opencv_is_missing(monkeypatch):
