@@ -1,5 +1,6 @@
 """The stereo node over the real middleware: published numbers, stamps, laziness, live settings."""
 
+import sys
 import threading
 import time
 
@@ -71,6 +72,21 @@ def test_network_that_ships_runs_in_the_node(system, scene):
     assert scene.error(depth) < 0.03
     system.peer.until(lambda: 'model' in status.values, 'status')
     assert status.values['model'] == 'depth-perception-stereo-small'
+
+
+def test_without_a_runtime_the_matcher_serves_alone_and_the_log_says_so(
+    system, scene, monkeypatch, capfd
+):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    system.start(StereoDepthNode, **SMALL)
+    status = system.status()
+    heard = system.peer.listen('/depth/image_rect', Image)
+    depth = system.depth_after(heard, scene.stereo())
+    assert scene.error(depth) < 0.01
+    system.peer.until(lambda: 'model' in status.values, 'status')
+    assert status.values['model'] == 'sgbm'
+    said = ''.join(capfd.readouterr())
+    assert 'the matcher alone (sgbm) instead of depth-perception-stereo: ONNX Runtime' in said
 
 
 def test_all_outputs_carry_the_header_of_the_left_image(everything):
