@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+import math
 from typing import final
 
 from depth_perception.core.estimate import Disparity, Rung, Scale
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.stereo import inverse_depth_from_disparity
-from depth_perception.core.types import DisparityMap, SigmaMap
+from depth_perception.core.types import AnyArray, DisparityMap, SigmaMap
 from depth_perception.errors import FrameError, ModelError
 from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import ModelCard
@@ -24,13 +26,17 @@ from depth_perception.inference.stereo_fusion import fused, wanted_range
 from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 
+BEYOND_SHARE = 0.95  # of the greatest disparity of a network: from there on it cannot be trusted
+GLANCE_STEP = 4
+LEAST_BEYOND = 0.001  # of the pixels of the glance
+LEAST_SIDE_PX = 16
+
 
 def matches_of(
     matcher: SgbmBackend,
     card: ModelCard,
     frame: StereoFrame,
     settings: StereoEstimatorSettings,
-    within: tuple[float, float] | None = None,
 ) -> tuple[DisparityMap, SigmaMap]:
     """Return what the builtin matcher finds in a pair: disparity and score [px].
 
@@ -39,14 +45,17 @@ def matches_of(
         card: Its card.
         frame: The pair.
         settings: How to match, and the least depth that is looked for.
-        within: Least and greatest disparity [px] that are of interest; None: all.
     """
     matcher.settings = settings
     matcher.set_rig(frame.rig, settings.min_depth_m)
-    matcher.within = within
-    plan = plan_resize(card.resize, frame.camera.width, frame.camera.height)
-    found = matcher.infer(tensors_from(card.inputs, Preparation(frame, plan, card.resize)))
+    found = matcher.infer(_pair_for(card, frame))
     return found['disparity'], found['sigma']
+
+
+def _pair_for(card: ModelCard, frame: StereoFrame) -> dict[str, AnyArray]:
+    """Return the images of a frame as a builtin matcher wants them."""
+    plan = plan_resize(card.resize, frame.camera.width, frame.camera.height)
+    return tensors_from(card.inputs, Preparation(frame, plan, card.resize))
 
 
 class StereoEstimator(DepthEstimator[StereoEstimatorSettings]):
@@ -113,12 +122,14 @@ class FusedEstimator(StereoEstimator):
         super().__init__(card, backend, settings)
         self._matcher = matcher
         self._matcher_card = matcher_card
+        self._glance = SgbmBackend(settings)
         self._cv2 = opencv()
 
     def close(self) -> None:
         """Free the network and the matcher."""
         super().close()
         self._matcher.close()
+        self._glance.close()
 
     def _improved(
         self,
@@ -131,12 +142,62 @@ class FusedEstimator(StereoEstimator):
             raise ModelError(f'{self.card.id}: a stereo model must give disparity')
         unit = np.float32(frame.rig.focal_baseline)
         network = decoded.disparity, decoded.sigma_rho * unit
-        within = wanted_range(*network)
-        matched = matches_of(self._matcher, self._matcher_card, frame, settings, within)
+        limit_px = BEYOND_SHARE * super()._disparity(decoded.disparity, frame).max_px
+        matched = self._matches(frame, settings, network, limit_px)
+        beyond = matched[0] > limit_px
+        if beyond.any():  # what is nearer than the network can tell is for the matcher alone
+            for values in network:
+                values[beyond] = np.nan
         disparity, score = fused(self._cv2, matched, network)
         score /= unit
         rho = inverse_depth_from_disparity(disparity, frame.rig)
         return replace(decoded, rho=rho, sigma_rho=score, disparity=disparity)
+
+    def _matches(
+        self,
+        frame: StereoFrame,
+        settings: StereoEstimatorSettings,
+        network: tuple[DisparityMap, SigmaMap],
+        limit_px: float,
+    ) -> tuple[DisparityMap, SigmaMap]:
+        """Return disparity and score [px] of the matches that could count."""
+        matcher, pair = self._matcher, _pair_for(self._matcher_card, frame)
+        matcher.settings = settings
+        matcher.set_rig(frame.rig, settings.min_depth_m)
+        within, last_px = wanted_range(*network), float(matcher.whole_range.last)
+        if within and last_px > limit_px and self._sees_beyond(pair, settings, limit_px, last_px):
+            within = within[0], last_px
+        matcher.within = within
+        found = matcher.infer(pair)
+        return found['disparity'], found['sigma']
+
+    def _sees_beyond(
+        self,
+        pair: Mapping[str, AnyArray],
+        settings: StereoEstimatorSettings,
+        limit_px: float,
+        last_px: float,
+    ) -> bool:
+        """Return whether something is nearer than the network can tell.
+
+        A glance at a sixteenth of the pixels finds it in a few milliseconds.
+        """
+        if min(pair['left'].shape) < LEAST_SIDE_PX * GLANCE_STEP:
+            return True
+        share = 1.0 / GLANCE_STEP
+        flags = self._cv2.INTER_AREA
+        small = {
+            name: self._cv2.resize(image, None, fx=share, fy=share, interpolation=flags)
+            for name, image in pair.items()
+        }
+        self._glance.settings = replace(
+            settings,
+            sgbm__min_disparity=0,
+            sgbm__num_disparities=math.ceil((last_px * share + 1.0) / 16.0) * 16,
+            sgbm__speckle_area_px=0,
+        )
+        found = self._glance.infer(small)['disparity']
+        return bool(np.count_nonzero(found > limit_px * share) > LEAST_BEYOND * found.size)
 
     def _disparity(self, values: DisparityMap, frame: StereoFrame) -> Disparity:
         network = super()._disparity(values, frame)

@@ -1,8 +1,10 @@
 """Network and matcher as one estimator, the model that `auto` opens."""
 
+from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import Picture, StereoFrame
 from depth_perception.core.stereo import disparity_from_depth
 from depth_perception.errors import BackendUnavailableError, ModelError
+from depth_perception.evaluation.calibration_files import rig_from_numbers
 from depth_perception.evaluation.rendered import rendered_scene
 from depth_perception.inference.cards import load_card
 from depth_perception.inference.estimator import AUTO_STEREO, open_backend, open_estimator
@@ -12,7 +14,7 @@ from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
 import pytest
 
-pytest.importorskip('cv2')
+cv2 = pytest.importorskip('cv2')
 pytest.importorskip('onnxruntime')
 NETWORK = 'depth-perception-stereo-small'
 
@@ -93,6 +95,40 @@ def test_range_is_that_of_both(scene):
     }
     assert of[AUTO_STEREO].min_px == min(of['sgbm'].min_px, of[NETWORK].min_px)
     assert of[AUTO_STEREO].max_px == max(of['sgbm'].max_px, of[NETWORK].max_px)
+
+
+def near_thing(near_px):
+    """Return a frame of a wall at 30 px and a thing before it, and where that is seen."""
+    rng = np.random.default_rng(4)
+    wall, thing = (
+        cv2.resize(rng.integers(0, 256, (120, 210, 3)).astype(np.uint8), (840, 480)) for _ in '12'
+    )
+    left, right = wall[:, 100:740].copy(), wall[:, 130:770].copy()
+    left[80:400, 300:560] = thing[80:400, 300:560]
+    right[80:400, 300 - near_px : 560 - near_px] = thing[80:400, 300:560]
+    camera = PinholeCamera(640, 480, 525.0, 525.0, 319.5, 239.5)
+    rig = rig_from_numbers(camera, 0.12, 0.0)
+    return StereoFrame(Picture(left, 'rgb'), Picture(right, 'rgb'), rig), np.s_[100:380, 320:540]
+
+
+@pytest.mark.parametrize('near_px', [150, 188, 215, 240])
+def test_what_is_nearer_than_the_network_can_tell_is_matched(near_px):
+    frame, there = near_thing(near_px)
+    found = looked_at(frame, AUTO_STEREO).disparity.values[there]
+    assert (np.abs(found - near_px) < 1.0).mean() > 0.95
+
+
+def test_only_what_could_count_is_searched(scene):
+    with open_estimator(StereoEstimatorSettings()) as estimator:
+        searched = []
+        for frame in (scene[0], near_thing(215)[0], scene[0]):
+            estimator.estimate(frame)
+            searched.append(estimator._matcher.search_range)
+            whole = estimator._matcher.whole_range
+            assert whole.last > 192
+        assert searched[0] == searched[2]
+        assert searched[0].last < 120
+        assert searched[1].last == whole.last
 
 
 def test_every_pixel_is_answered_where_no_limit_is_set(scene):
