@@ -2,7 +2,7 @@
 
 from depth_perception.core.camera import PinholeCamera
 from depth_perception.core.frame import Picture, StereoFrame
-from depth_perception.core.stereo import disparity_from_depth
+from depth_perception.core.stereo import disparity_from_depth, StereoRig
 from depth_perception.errors import BackendUnavailableError, ModelError
 from depth_perception.evaluation.calibration_files import rig_from_numbers
 from depth_perception.evaluation.rendered import rendered_scene
@@ -141,6 +141,29 @@ def test_every_pixel_is_answered_where_no_limit_is_set(scene):
         filters__flying_pixels=False,
     )
     assert whole.valid.mean() > 0.999
+
+
+@pytest.mark.parametrize(('width', 'height'), [(16, 16), (33, 20), (321, 243)])
+@pytest.mark.parametrize('kind', ['noise', 'black', 'white', 'grey'])
+def test_pictures_without_an_answer_do_no_harm(width, height, kind):
+    rng = np.random.default_rng(1)
+    shape = (height, width) if kind == 'grey' else (height, width, 3)
+    left = PinholeCamera(width, height, 300.0, 300.0, width / 2, height / 2)
+    right = PinholeCamera(width, height, 300.0, 300.0, width / 2 + 7.5, height / 2)
+    level = {'black': 0, 'white': 255}.get(kind)
+    pictures = [
+        rng.integers(0, 256, shape).astype(np.uint8)
+        if level is None
+        else np.full(shape, level, np.uint8)
+        for _ in range(2)
+    ]
+    order = 'grey' if kind == 'grey' else 'rgb'
+    rig = StereoRig(left, right, 0.1)
+    found = looked_at(StereoFrame(*(Picture(p, order) for p in pictures), rig), AUTO_STEREO)
+    assert np.isfinite(found.depth[found.valid]).all()
+    assert (found.sigma[found.valid] > 0.0).all()
+    if level is not None and width < 64:
+        assert not found.valid.any()
 
 
 def test_scores_of_a_network_alone_are_refused():
