@@ -19,8 +19,8 @@ from depth_perception.core.stereo import disparity_from_depth, StereoRig
 from depth_perception.core.types import AnyArray, DisparityMap
 from depth_perception.evaluation import rendered
 from depth_perception.evaluation.calibration_files import rig_from_files, rig_from_numbers
+from depth_perception.evaluation.datasets.files import read_pfm
 import numpy as np
-from stereo_accuracy import read_pfm
 
 DOFFS_2006_PX = 77.0  # not with the data; of the size that the published scenes have
 RENDERED = 6

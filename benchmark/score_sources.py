@@ -28,6 +28,7 @@ from depth_perception.core.frame import MonoFrame, Picture, StereoFrame, Surroun
 from depth_perception.core.scale_types import References
 from depth_perception.core.stereo import depth_from_disparity, StereoRig
 from depth_perception.core.types import AnyArray
+from depth_perception.evaluation.datasets.files import read_pfm
 from depth_perception.evaluation.measures.sigma import sigma_measures
 from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import load_card, ModelCard
@@ -40,7 +41,6 @@ from depth_perception.inference.resize import plan_resize
 from depth_perception.inference.scores import ScoreSet
 from depth_perception.parameters import MonoEstimatorSettings, StereoEstimatorSettings
 import numpy as np
-from stereo_accuracy import read_pfm
 
 MONO = ('edge', 'range', 'flip', 'tta', 'residual', 'temporal')
 STEREO = ('confidence', 'edge', 'range', 'photometric', 'flip', 'lr', 'tta', 'residual')

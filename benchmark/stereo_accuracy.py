@@ -18,6 +18,7 @@ import time
 import cv2
 from depth_perception.core.calibration_curve import sigma_of
 from depth_perception.core.types import AnyArray, DisparityMap
+from depth_perception.evaluation.datasets.files import read_pfm
 from depth_perception.inference.calibration_file import read_calibration
 from depth_perception.inference.sgbm import SgbmBackend
 from depth_perception.parameters import StereoEstimatorSettings
@@ -42,16 +43,6 @@ class Scene:
     right: AnyArray
     truth: DisparityMap
     disparities: int
-
-
-def read_pfm(path: Path) -> DisparityMap:
-    """Return the image of a PFM file, rows from top to bottom, NaN where it is infinite."""
-    with path.open('rb') as file:
-        file.readline()
-        width, height = map(int, file.readline().split())
-        order = '<' if float(file.readline()) < 0.0 else '>'
-        values = np.frombuffer(file.read(), f'{order}f4').reshape(height, width)[::-1]
-    return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
 
 
 def middlebury_scenes(data: Path) -> Iterator[Scene]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import sys
 import time
 
+from depth_perception.evaluation.datasets.files import read_pfm
 import numpy as np
 
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
@@ -47,16 +48,6 @@ def _millimetres(path: Path) -> np.ndarray:
     return raw / 1000.0
 
 
-def _pfm(path: Path) -> np.ndarray:
-    """Reads a grey PFM; the size of its scale is a remark, only its sign counts."""
-    with path.open('rb') as file:
-        file.readline()
-        width, height = (int(n) for n in file.readline().split())
-        order = '<' if float(file.readline()) < 0 else '>'
-        raw = np.frombuffer(file.read(), order + 'f4', width * height)
-    return raw.reshape(height, width)[::-1].astype(np.float32)
-
-
 def _middlebury(folder: Path) -> Frame:
     table = {}
     for line in (folder / 'calib.txt').read_text().splitlines():
@@ -64,7 +55,7 @@ def _middlebury(folder: Path) -> Frame:
         table[key.strip()] = value.strip()
     focal = float(table['cam0'].strip('[').split()[0])
     doffs, baseline = float(table['doffs']), float(table['baseline']) / 1000.0
-    disparity = _pfm(folder / 'disp0GT.pfm')
+    disparity = read_pfm(folder / 'disp0GT.pfm')
     good = np.isfinite(disparity) & (disparity > 0)
     depth = np.where(good, focal * baseline / np.where(good, disparity + doffs, 1), 0)
     return Frame('middlebury', folder.name, _rgb(folder / 'im0.png'), depth.astype(np.float32))

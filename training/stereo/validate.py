@@ -18,6 +18,7 @@ from pathlib import Path
 import sys
 
 import cv2
+from depth_perception.evaluation.datasets.files import read_pfm
 from depth_perception.evaluation.measures.stereo import background_interpolated
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def scenes(data: Path) -> Iterator[Scene]:
     """Yield the scenes with truth in the folder of shared data."""
     for folder in sorted((data / 'middlebury_2014_q').iterdir()):
         pair = _images(folder / 'im0.png', folder / 'im1.png')
-        truth = _pfm(folder / 'disp0GT.pfm')
+        truth = read_pfm(folder / 'disp0GT.pfm')
         mask = cv2.imread(str(folder / 'mask0nocc.png'), cv2.IMREAD_GRAYSCALE)
         yield Scene('2014', folder.name, *pair, truth, mask == 255)
     for folder in sorted((data / 'middlebury_2006').iterdir()):
@@ -63,16 +64,6 @@ def scenes(data: Path) -> Iterator[Scene]:
 def _images(left: Path, right: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     a, b = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in (left, right))
     return a[:, :, ::-1].astype(np.uint8), b[:, :, ::-1].astype(np.uint8)
-
-
-def _pfm(path: Path) -> Array:
-    """Return the image of a PFM file, NaN where it is infinite; its scale only tells the order."""
-    with path.open('rb') as file:
-        file.readline()
-        width, height = map(int, file.readline().split())
-        order = '<' if float(file.readline()) < 0.0 else '>'
-        values = np.frombuffer(file.read(), f'{order}f4').reshape(height, width)[::-1]
-    return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
 
 
 def padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
