@@ -29,6 +29,7 @@ _COMPARE: dict[str, Callable[[AnyArray, float], AnyArray]] = {
     '>=': np.greater_equal,
     '<=': np.less_equal,
 }
+CLIPPED_PX = 2.0  # from the end of its range on a network cannot be trusted
 _LEAST_RHO = np.float32(1e-6)  # 1000 km; keeps 1 / rho finite
 
 
@@ -88,6 +89,7 @@ def decode(outputs: Mapping[str, AnyArray], card: ModelCard, preparation: Prepar
     disparity = None
     if card.output.kind == 'disparity_px':
         disparity = _disparity_of(rho, preparation)
+        _remove_clipped(disparity, rho, sigma, card, preparation)
         if not spec.params.keep_unseen:
             _remove_unseen(disparity, rho, sigma)
     return Decoded(rho, sigma, far_here, disparity)
@@ -331,6 +333,22 @@ def _disparity_of(rho: AnyArray, preparation: Preparation) -> AnyArray:
         raise ModelError('disparity needs a stereo pair')
     unit, doffs_px = np.float32(frame.rig.focal_baseline), np.float32(frame.rig.doffs_px)
     return np.asarray(rho * unit - doffs_px)
+
+
+def _remove_clipped(
+    disparity: AnyArray, rho: AnyArray, sigma: AnyArray, card: ModelCard, preparation: Preparation
+) -> None:
+    """Make unknown where a network may say its least disparity for all that lies beyond.
+
+    That is where infinity, at -doffs, has a smaller disparity than the network can say.
+    """
+    frame = preparation.frame
+    least = card.output.params.min_disp / preparation.plan.sx
+    if not isinstance(frame, StereoFrame) or -frame.rig.doffs_px >= least - CLIPPED_PX:
+        return
+    clipped = disparity < least + CLIPPED_PX
+    for values in (disparity, rho, sigma):
+        values[clipped] = np.nan
 
 
 def _remove_unseen(disparity: AnyArray, rho: AnyArray, sigma: AnyArray) -> None:

@@ -14,14 +14,14 @@ from depth_perception.core.types import AnyArray, DisparityMap, SigmaMap
 from depth_perception.errors import FrameError, ModelError
 from depth_perception.inference.backend import Backend
 from depth_perception.inference.cards import ModelCard
-from depth_perception.inference.decode import Decoded
+from depth_perception.inference.decode import CLIPPED_PX, Decoded
 from depth_perception.inference.estimator_base import DepthEstimator
 from depth_perception.inference.plain_score import disparity_score
 from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.preprocess import Preparation, tensors_from
 from depth_perception.inference.relative import Relative
 from depth_perception.inference.resize import plan_resize
-from depth_perception.inference.sgbm import opencv, SgbmBackend
+from depth_perception.inference.sgbm import opencv, SearchRange, SgbmBackend
 from depth_perception.inference.stereo_fusion import fused, wanted_range
 from depth_perception.parameters import StereoEstimatorSettings
 import numpy as np
@@ -142,31 +142,44 @@ class FusedEstimator(StereoEstimator):
             raise ModelError(f'{self.card.id}: a stereo model must give disparity')
         unit = np.float32(frame.rig.focal_baseline)
         network = decoded.disparity, decoded.sigma_rho * unit
-        limit_px = BEYOND_SHARE * super()._disparity(decoded.disparity, frame).max_px
-        matched = self._matches(frame, settings, network, limit_px)
-        beyond = matched[0] > limit_px
-        if beyond.any():  # what is nearer than the network can tell is for the matcher alone
+        trusted = self._trusted_range(decoded.disparity, frame)
+        matched = self._matches(frame, settings, network, trusted)
+        outside = (matched[0] < trusted[0]) | (matched[0] > trusted[1])
+        if outside.any():  # what the network cannot tell is for the matcher alone
             for values in network:
-                values[beyond] = np.nan
+                values[outside] = np.nan
         disparity, score = fused(self._cv2, matched, network)
         score /= unit
         rho = inverse_depth_from_disparity(disparity, frame.rig)
         return replace(decoded, rho=rho, sigma_rho=score, disparity=disparity)
+
+    def _trusted_range(self, disparity: DisparityMap, frame: StereoFrame) -> tuple[float, float]:
+        """Return the ends of what the network can tell [px]; -inf where that is all far away."""
+        range_of = super()._disparity(disparity, frame)
+        least_px = range_of.min_px + CLIPPED_PX
+        if -frame.rig.doffs_px >= range_of.min_px - CLIPPED_PX:
+            least_px = -math.inf
+        return least_px, BEYOND_SHARE * range_of.max_px
 
     def _matches(
         self,
         frame: StereoFrame,
         settings: StereoEstimatorSettings,
         network: tuple[DisparityMap, SigmaMap],
-        limit_px: float,
+        trusted: tuple[float, float],
     ) -> tuple[DisparityMap, SigmaMap]:
         """Return disparity and score [px] of the matches that could count."""
         matcher, pair = self._matcher, _pair_for(self._matcher_card, frame)
         matcher.settings = settings
         matcher.set_rig(frame.rig, settings.min_depth_m)
-        within, last_px = wanted_range(*network), float(matcher.whole_range.last)
-        if within and last_px > limit_px and self._sees_beyond(pair, settings, limit_px, last_px):
-            within = within[0], last_px
+        whole, within = matcher.whole_range, wanted_range(*network)
+        if within is not None:
+            low_px, high_px = within
+            if whole.first < trusted[0]:
+                low_px = float(whole.first)
+            if whole.last > trusted[1] and self._sees_beyond(pair, settings, trusted[1], whole):
+                high_px = float(whole.last)
+            within = low_px, high_px
         matcher.within = within
         found = matcher.infer(pair)
         return found['disparity'], found['sigma']
@@ -176,7 +189,7 @@ class FusedEstimator(StereoEstimator):
         pair: Mapping[str, AnyArray],
         settings: StereoEstimatorSettings,
         limit_px: float,
-        last_px: float,
+        whole: SearchRange,
     ) -> bool:
         """Return whether something is nearer than the network can tell.
 
@@ -193,7 +206,7 @@ class FusedEstimator(StereoEstimator):
         self._glance.settings = replace(
             settings,
             sgbm__min_disparity=0,
-            sgbm__num_disparities=math.ceil((last_px * share + 1.0) / 16.0) * 16,
+            sgbm__num_disparities=math.ceil((whole.last * share + 1.0) / 16.0) * 16,
             sgbm__speckle_area_px=0,
         )
         found = self._glance.infer(small)['disparity']

@@ -118,6 +118,19 @@ def test_what_is_nearer_than_the_network_can_tell_is_matched(near_px):
     assert (np.abs(found - near_px) < 1.0).mean() > 0.95
 
 
+def test_what_is_farther_than_the_network_can_tell_is_matched_or_unknown():
+    rng = np.random.default_rng(6)
+    wall = cv2.resize(rng.integers(0, 256, (120, 210, 3)).astype(np.uint8), (840, 480))
+    left = PinholeCamera(640, 480, 525.0, 525.0, 319.5, 239.5)
+    right = PinholeCamera(640, 480, 525.0, 525.0, 331.5, 239.5)  # infinity is at -12 px
+    pictures = [Picture(wall[:, x : x + 640].copy(), 'rgb') for x in (100, 94)]
+    frame = StereoFrame(*pictures, StereoRig(left, right, 0.12))
+    found = looked_at(frame, AUTO_STEREO).disparity.values
+    wrong = np.isfinite(found) & (np.abs(found + 6.0) > 1.0)
+    assert np.isfinite(found[20:-20, 20:-20]).mean() > 0.9
+    assert wrong.mean() < 0.01
+
+
 def test_only_what_could_count_is_searched(scene):
     with open_estimator(StereoEstimatorSettings()) as estimator:
         searched = []
