@@ -102,24 +102,19 @@ def test_a_network_that_may_guess_is_known_outside_the_right_image_too():
 
 @pytest.mark.parametrize(
     ('doffs_px', 'least', 'disparity', 'known'),
-    [
-        (6.0, 0.0, 1.5, False),  # infinity is at -6 px, which the network cannot say
-        (6.0, 0.0, 2.5, True),
-        (6.0, -64.0, -5.5, True),
-        (0.0, 0.0, 0.5, True),
-        (-6.0, 0.0, 6.5, True),
+    [  # infinity is at -doffs
+        (6.0, 0.0, 1.5, False), (6.0, 0.0, 2.5, True), (6.0, -64.0, -5.5, True),
+        (0.0, 0.0, 0.5, True), (-6.0, 0.0, 6.5, True),
     ],
-)
+)  # fmt: skip
 def test_what_may_be_farther_than_a_network_can_say_is_unknown(doffs_px, least, disparity, known):
     right = dataclasses.replace(CAMERA, cx=CAMERA.cx + doffs_px)
     pair = StereoFrame(PICTURE, PICTURE, StereoRig(CAMERA, right, 0.25))
     output = {'kind': 'disparity_px', 'params': {'min_disp': least, 'keep_unseen': True}}
-    result = decoded(
-        plane(disparity, (44, 60)), card_of(output, ResizeSpec('none'), 'stereo'), pair
-    )
-    assert np.isfinite(result.disparity).all() == known
-    assert np.isfinite(result.rho).all() == known
-    assert np.isnan(result.sigma_rho).all() != known
+    card = card_of(output, ResizeSpec('none'), 'stereo')
+    result = decoded(plane(disparity, (44, 60)), card, pair)
+    for values in (result.disparity, result.rho, result.sigma_rho):
+        assert np.isfinite(values).all() == np.isfinite(values).any() == known
 
 
 def test_ray_distance_becomes_z_depth():

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from training.stereo.layers import PER_PX
+
 Array = NDArray[np.float32]
-PER_PX = 128.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
+PER_PX = 128.0  # steps of a stored disparity
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,20 @@ class LayeredPair:
     left: Image
     right: Image
     disparity: Field
+
+
+def write_pair(path: Path, pair: LayeredPair) -> None:
+    """Write a pair as `training.stereo.data` reads it, whole or not at all.
+
+    Args:
+        path: `NAME.npz`.
+        pair: What to write; its disparity in steps of 1 / `PER_PX` px, from 1 on.
+    """
+    steps = np.clip(np.rint(pair.disparity * PER_PX), 1, 65535).astype(np.uint16)
+    partial = path.with_name(f'.{path.name}.part')
+    with partial.open('wb') as file:
+        np.savez(file, left=pair.left, right=pair.right, disparity=steps)
+    partial.rename(path)
 
 
 @dataclass

@@ -9,8 +9,7 @@ import pickle
 import cv2
 import numpy as np
 
-from training.stereo.data import PER_PX
-from training.stereo.layers import layered_pair
+from training.stereo.layers import layered_pair, write_pair
 
 
 def main() -> None:
@@ -30,11 +29,7 @@ def main() -> None:
     for seed in range(arguments.first, arguments.first + arguments.pairs):
         random = np.random.default_rng(seed)
         pair = layered_pair(random, *arguments.size, arguments.most_px, photos, arguments.bare)
-        steps = np.clip(np.rint(pair.disparity * PER_PX), 1, 65535).astype(np.uint16)
-        partial = arguments.out / f'.{seed:06d}.npz.part'
-        with partial.open('wb') as file:
-            np.savez(file, left=pair.left, right=pair.right, disparity=steps)
-        partial.rename(arguments.out / f'{seed:06d}.npz')
+        write_pair(arguments.out / f'{seed:06d}.npz', pair)
 
 
 if __name__ == '__main__':

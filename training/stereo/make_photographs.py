@@ -9,10 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.stereo.layers import Field, Image, LayeredPair
+from training.stereo.layers import Field, Image, LayeredPair, write_pair
 from training.stereo.photographs import photographic_pair
 
-PER_PX = 128.0  # as training.stereo.data, which needs PyTorch
 CELLS = 160 * 288  # of the inverse depth, about
 
 
@@ -102,11 +101,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for seed in range(arguments.first, arguments.first + arguments.pairs):
         pair = pair_of(seed, paths, network, tuple(arguments.size), arguments.most_px)
-        steps = np.clip(np.rint(pair.disparity * PER_PX), 1, 65535).astype(np.uint16)
-        partial = arguments.out / f'.{seed:06d}.npz.part'
-        with partial.open('wb') as file:
-            np.savez(file, left=pair.left, right=pair.right, disparity=steps)
-        partial.rename(arguments.out / f'{seed:06d}.npz')
+        write_pair(arguments.out / f'{seed:06d}.npz', pair)
 
 
 if __name__ == '__main__':
