@@ -123,8 +123,9 @@ NETWORK_TEXT = (
     'uncertain to publish.'
 )
 FUSED_TEXT = (
-    'Semi-global matching and our small network together: matches where the network is near to '
-    'them, the network elsewhere. Dark pixels are unknown: too uncertain to publish.'
+    'Semi-global matching and our small network together: their mean where they are near to each '
+    'other, mostly the match, and the network elsewhere. Dark pixels are unknown: too uncertain '
+    'to publish.'
 )
 STEREO_TEXTS = {MATCHER: MATCHER_TEXT, AUTO_STEREO: FUSED_TEXT}
 MONO_TITLE = 'Mono: depth from the left image alone'

@@ -13,7 +13,7 @@ import math
 from typing import NamedTuple
 
 from depth_perception.core.estimate import Rung, Scale
-from depth_perception.core.roots import NUMPY_ROOTS, Roots
+from depth_perception.core.roots import hypot, numpy_root, Root
 from depth_perception.core.types import AnyArray, DepthMap, InverseDepthMap, Mask, SigmaMap
 from depth_perception.core.uncertainty import sigma_depth_from_inverse_depth
 import numpy as np
@@ -31,7 +31,7 @@ class _Target(NamedTuple):
     rho: InverseDepthMap
     sigma: SigmaMap
     shared: SigmaMap | None = None
-    roots: Roots = NUMPY_ROOTS
+    root: Root = numpy_root
 
 
 def relative_limit(scale: Scale, limit: float = FAR_LIMIT) -> float:
@@ -81,7 +81,7 @@ def scaled_output(  # noqa: PLR0913 - all but three have good defaults
     relative_sigma: AnyArray | float = 0.0,
     shared: SigmaMap | None = None,
     *,
-    roots: Roots = NUMPY_ROOTS,
+    root: Root = numpy_root,
 ) -> tuple[InverseDepthMap, SigmaMap]:
     """Return s o + t and its sigma as `metric_inverse_depth` does, but no pixel is judged.
 
@@ -95,7 +95,7 @@ def scaled_output(  # noqa: PLR0913 - all but three have good defaults
         o_range: Outputs that the references cover; sigma is doubled outside.
         relative_sigma: (H, W) standard deviation as a fraction of s o + t, or one number: added.
         shared: (H, W) float32, filled with the part of sigma that comes from (s, t).
-        roots: What takes the square roots.
+        root: What takes the square roots.
     """
     value: InverseDepthMap = np.empty(output.shape, np.float32)
     sigma: SigmaMap = np.empty(output.shape, np.float32)
@@ -105,7 +105,7 @@ def scaled_output(  # noqa: PLR0913 - all but three have good defaults
     relative = np.broadcast_to(np.asarray(relative_sigma, np.float32), output.shape)
     for rows in _blocks(output.shape[0]):
         part = None if shared is None else shared[rows]
-        out = _Target(value[rows], sigma[rows], part, roots)
+        out = _Target(value[rows], sigma[rows], part, root)
         doubt = None if is_sure else own[rows]
         _convert(output[rows], doubt, scale, o_range, out, relative[rows])
     return value, sigma
@@ -156,7 +156,7 @@ def _convert(
     relative_sigma: AnyArray | None = None,
 ) -> None:
     """Fill `out` (inverse depth, sigma, the part of the scale) without any check of validity."""
-    rho, sigma, shared, roots = out
+    rho, sigma, shared, root = out
     (ss, st), (_, tt) = scale.covariance
     # C = L L^T: a sum of squares, where float32 does not cancel.
     s_sigma = math.sqrt(ss)
@@ -168,7 +168,7 @@ def _convert(
     np.square(sigma, out=sigma)
     sigma += np.float32(max(tt - cross * cross, 0.0))
     if shared is not None:
-        roots.root(sigma, shared)
+        root(sigma, shared)
     if sigma_output is not None:
         own = np.square(sigma_output.astype(np.float32, copy=False))
         sigma += np.float32(scale.s * scale.s + ss) * own
@@ -176,11 +176,11 @@ def _convert(
             sigma[np.float32(ss) * own > np.float32(_MOST_PRODUCT) * sigma] = np.inf
     part = None if relative_sigma is None else relative_sigma * rho
     if part is not None and sigma_output is None and shared is not None:
-        roots.hypot(shared, part, sigma)
+        hypot(shared, part, sigma, root)
     else:
         if part is not None:
             sigma += np.square(part, out=part)
-        roots.root(sigma, sigma)
+        root(sigma, sigma)
     outside = _outside(output, np.float32(o_range[0]), np.float32(o_range[1]))
     if outside is not None:
         for values in (sigma,) if shared is None else (sigma, shared):

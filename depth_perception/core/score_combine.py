@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from depth_perception.core.roots import NUMPY_ROOTS, Roots
+from depth_perception.core.roots import hypot, numpy_root, Root
 from depth_perception.core.shapes import check_shapes
 from depth_perception.core.types import InverseDepthMap, SigmaMap
 import numpy as np
@@ -41,7 +41,7 @@ def joined(
     before: Before,
     squares: SigmaMap,
     own: SigmaMap | None = None,
-    roots: Roots = NUMPY_ROOTS,
+    root: Root = numpy_root,
 ) -> tuple[SigmaMap, SigmaMap]:
     """Return u = sqrt(squares + own^2), and sigma_rho made from it without a calibration.
 
@@ -54,7 +54,7 @@ def joined(
         squares: (H, W) float32, sum of the squares of all scores but `own`; NaN makes a pixel
             unknown. Its memory is used for the result.
         own: (H, W) float32, the score that the network gives itself; None if it gives none.
-        roots: What takes the square roots.
+        root: What takes the square roots.
 
     Returns:
         Both (H, W) float32, NaN where `rho` or a score is.
@@ -71,7 +71,7 @@ def joined(
         least = values.min()
         if own is not None:
             square += np.square(own[rows])
-        roots.root(square, square)
+        root(square, square)
         if before.unit is not None:
             np.multiply(square, np.float32(before.unit), out=total)
         elif least >= LEAST_RHO:
@@ -81,7 +81,7 @@ def joined(
             np.clip(total, LEAST_RHO, np.inf, out=total)  # np.maximum takes four times as long
             total *= square
         if before.shared is not None:
-            roots.hypot(total, before.shared[rows], total)
+            hypot(total, before.shared[rows], total, root)
         np.maximum(total, sigma_rho[rows], out=total)
         if np.isnan(least) or np.isnan(square.min()):  # seldom, and slow
             unknown = np.isnan(values) | np.isnan(square)

@@ -11,12 +11,13 @@ from functools import lru_cache
 from depth_perception.core.estimate import DepthEstimate, Domain, Rung
 from depth_perception.core.frame import MonoFrame, StereoFrame
 from depth_perception.core.nees import HIGH, LOW, NeesMonitor, NeesState
+from depth_perception.core.roots import hypot
 from depth_perception.core.scale_types import References
 from depth_perception.core.types import InverseDepthMap, Mask, SigmaMap
 from depth_perception.errors import ModelError
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.postprocess import RawEstimate
-from depth_perception.inference.roots import fastest_roots
+from depth_perception.inference.roots import fastest_root
 from depth_perception.inference.sigma import SigmaModel, with_camera_error
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
@@ -239,7 +240,7 @@ class HonestSigma:
             sigma = sigma * np.float32(self._temperature)
         if shared is not None:
             whole = np.empty_like(sigma)
-            fastest_roots().hypot(sigma, shared, whole)
+            hypot(sigma, shared, whole, fastest_root())
             sigma = whole
         sigma = with_camera_error(sigma, raw.rho, settings, raw.scale.rung, rig)
         return raw if sigma is raw.sigma_rho else replace(raw, sigma_rho=sigma)

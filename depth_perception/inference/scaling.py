@@ -17,7 +17,7 @@ from depth_perception.core.types import InverseDepthMap, SigmaMap
 from depth_perception.errors import NotMetricError
 from depth_perception.inference.cards import ModelCard
 from depth_perception.inference.relative import Relative
-from depth_perception.inference.roots import fastest_roots
+from depth_perception.inference.roots import fastest_root
 from depth_perception.inference.scale_plugin import guess_of, open_plugin, ScalePlugin
 from depth_perception.parameters import EstimatorSettings
 import numpy as np
@@ -163,7 +163,7 @@ class MetricScaler:
             step.o_range,
             relative.relative_sigma,
             shared,
-            roots=fastest_roots(),
+            root=fastest_root(),
         )
         if relative.domain == 'depth':
             with np.errstate(divide='ignore', invalid='ignore'):
@@ -209,9 +209,7 @@ class MetricScaler:
         if step.scale is None:
             return Scaled(rho, sigma_rho, own, _report(step))
         everywhere = -math.inf, math.inf
-        metric, sigma = scaled_output(
-            rho, sigma_rho, step.scale, everywhere, roots=fastest_roots()
-        )
+        metric, sigma = scaled_output(rho, sigma_rho, step.scale, everywhere, root=fastest_root())
         return Scaled(metric, sigma, step.scale, _report(step))
 
     def _step(

@@ -34,7 +34,7 @@ from depth_perception.inference.postprocess import RawEstimate
 from depth_perception.inference.preprocess import Preparation
 from depth_perception.inference.relative import decode_relative, Relative
 from depth_perception.inference.resize import plan_resize
-from depth_perception.inference.roots import fastest_roots
+from depth_perception.inference.roots import fastest_root
 from depth_perception.inference.score_readings import own_score, reading_of, tells_own_score
 from depth_perception.inference.score_runs import can_resize, infer_each, Variant, varied
 from depth_perception.inference.score_sources import (
@@ -253,7 +253,7 @@ class ScoreSet:
         """Return the estimate with what the sources found."""
         unit = None if scene.disparity is None else float(scene.unit)
         before = Before(scene.rho, raw.sigma_rho, raw.shared_sigma_rho, unit)
-        u, sigma_rho = joined(before, squares, own, fastest_roots())
+        u, sigma_rho = joined(before, squares, own, fastest_root())
         rho, disparity = scene.rho, raw.disparity
         unknown = np.isnan(u) if np.isnan(u.min()) else None  # seldom, and slow
         if unknown is not None and np.count_nonzero(unknown) > np.count_nonzero(np.isnan(rho)):
