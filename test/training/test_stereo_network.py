@@ -175,7 +175,7 @@ def test_training_goes_on_where_it_was_stopped(tmp_path):
     torch.manual_seed(3)
     first = Training(tmp_path, None)
     first.step(made_up_batch(1), 16, 1e-3)
-    first.save()
+    first.checkpoint.save()
     second = Training(tmp_path, None)
     assert second.state == {'step': 1, 'spent_s': 0.0}
     for training in (first, second):

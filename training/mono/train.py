@@ -25,6 +25,7 @@ from torch import nn, Tensor
 from torch.utils.data import DataLoader
 
 from training.averaging import Average
+from training.checkpoints import Checkpoint
 from training.mono.data import Scenes
 from training.mono.losses import losses, Weights
 from training.mono.model import MonoNetwork
@@ -89,32 +90,17 @@ class Run:
         self.average = Average(self.network, arguments.average)
         trained = groups(network, arguments.encoder_share)
         self.optimiser = torch.optim.AdamW(trained, arguments.rate, weight_decay=1e-2)
-        self.state: dict[str, Any] = {'step': 0, 'spent_s': 0.0}
-        self.checkpoint = arguments.run / 'last.pt'
-        if self.checkpoint.exists():
-            stored = torch.load(self.checkpoint, weights_only=True)
-            self.network.load_state_dict(stored['network'])
-            self.average.network.load_state_dict(stored['average'])
-            self.optimiser.load_state_dict(stored['optimiser'])
-            self.state = stored['state']
+        self.checkpoint = Checkpoint(
+            arguments.run / 'last.pt', self.network, self.average.network, self.optimiser
+        )
+        self.checkpoint.restore()
+        self.state = self.checkpoint.state
         shared = arguments.shared
         self.pictures = list(frames(shared)) if shared and (shared / 'data').is_dir() else []
 
     def _stop(self, *_: object) -> None:
         """End after the current step, with a checkpoint."""
         self.stopped = True
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        partial = self.checkpoint.with_suffix('.part')
-        content = {
-            'network': self.network.state_dict(),
-            'average': self.average.network.state_dict(),
-            'optimiser': self.optimiser.state_dict(),
-            'state': self.state,
-        }
-        torch.save(content, partial)
-        partial.rename(self.checkpoint)
 
     def note(self, line: dict[str, Any]) -> None:
         """Append a line to the curves."""
@@ -173,12 +159,12 @@ class Run:
                 self.note(line | {name: round(value / counted, 4) for name, value in sums.items()})
                 sums, counted = {}, 0
             if now - saved > CHECKPOINT_S:
-                self.save()
+                self.checkpoint.save()
                 saved = now
             if now - validated > a.validate_s:
                 self.validate()
                 validated = now
-        self.save()
+        self.checkpoint.save()
         self.validate()
 
 

@@ -17,13 +17,13 @@ import math
 import os
 from pathlib import Path
 import time
-from typing import Any
 
 import torch
 from torch import distributed, multiprocessing, nn, Tensor
 from torch.utils.data import DataLoader
 
 from training.averaging import Average
+from training.checkpoints import Checkpoint
 from training.stereo.data import Crop, Pairs
 from training.stereo.losses import losses, Weights
 from training.stereo.model import StereoNetwork
@@ -61,7 +61,7 @@ def _worker_init(_: int) -> None:
 
 
 class Training:
-    """Weights, their average, the optimiser and how far it has come; all of a checkpoint.
+    """Network, optimiser and average of the weights, and the checkpoint with all of them.
 
     Args:
         folder: Of the run, with the checkpoint to go on from if there is one.
@@ -83,17 +83,13 @@ class Training:
         own = [p for p in self.network.parameters() if id(p) not in ids]
         groups = [{'params': own, 'share': 1.0}, {'params': theirs, 'share': ENCODER_SHARE}]
         self.optimiser = torch.optim.AdamW(groups, 1e-3, weight_decay=1e-4)
-        self.state: dict[str, Any] = {'step': 0, 'spent_s': 0.0}
         if start and not self.path.exists():
             weights = torch.load(start, weights_only=True)['average']
             self.network.load_state_dict(weights, strict=False)  # blocks that are new begin anew
         self.average = Average(self.network, 0.999)
-        if self.path.exists():
-            stored = torch.load(self.path, weights_only=True)
-            self.network.load_state_dict(stored['network'])
-            self.average.network.load_state_dict(stored['average'])
-            self.optimiser.load_state_dict(stored['optimiser'])
-            self.state = stored['state']
+        self.checkpoint = Checkpoint(self.path, self.network, self.average.network, self.optimiser)
+        self.checkpoint.restore()
+        self.state = self.checkpoint.state
 
     def step(self, batch: dict[str, Tensor], planes: int, rate: float) -> dict[str, Tensor]:
         """Learn from a batch, and return the parts of the loss."""
@@ -109,18 +105,6 @@ class Training:
             self.optimiser.step()
         self.state['step'] += 1
         return {**parts, 'loss': total.detach(), 'norm': norm}
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        partial = self.path.with_suffix('.part')
-        content = {
-            'network': self.network.state_dict(),
-            'average': self.average.network.state_dict(),
-            'optimiser': self.optimiser.state_dict(),
-            'state': self.state,
-        }
-        torch.save(content, partial)
-        partial.rename(self.path)
 
 
 class Log:
@@ -191,9 +175,9 @@ def _steps(
             log.add(step, float(spent), rate, {**values, 'waited_s': waited})
             if time.monotonic() - saved > CHECKPOINT_S:
                 saved = time.monotonic()
-                training.save()
+                training.checkpoint.save()
     if rank == 0:
-        training.save()
+        training.checkpoint.save()
 
 
 def main() -> None:
