@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import math
 
 from depth_perception.errors import SettingsError
-from depth_perception.settings import Checked, setting
+from depth_perception.ground_parameters import GroundSettings
+from depth_perception.settings import setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferenceSettings(Checked):
+class ReferenceSettings(GroundSettings):
     """What is measured beside the images: references of depth, and the frames of TF."""
 
     reference__source: str = setting(
@@ -75,11 +76,6 @@ class ReferenceSettings(Checked):
         'odom',
         'Frame that stands still, to follow the motion of the camera; where TF does not know it: '
         'map, world.',
-    )
-    ground__frame: str = setting(
-        '',
-        'Frame whose x-y plane is the floor, e.g. base_footprint: height and tilt of the camera '
-        "come from TF; '': from the parameters.",
     )
 
     def check_together(self) -> None:

@@ -13,7 +13,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'depth_perception'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 SHARED = {
-    'colour_parameters', 'errors', 'fastdds', 'nav_parameters', 'output_parameters', 'parameters',
+    'colour_parameters', 'errors', 'fastdds', 'ground_parameters', 'nav_parameters',
+    'output_parameters', 'parameters',
     'reference_parameters', 'resources', 'settings', 'tensorrt_parameters',
 }  # fmt: skip
 ABOVE = {  # room -> the rooms it may import, besides itself and the shared modules

@@ -16,7 +16,7 @@ from depth_perception.evaluation.records import plain
 from depth_perception.evaluation.references import NO_REFERENCE, ReferenceStreams
 from depth_perception.evaluation.streams import CameraStreams, TruthStreams
 from depth_perception.inference.cards import artifact_path, file_sha256, load_card, ModelCard
-from depth_perception.inference.estimator import AUTO_MONO, AUTO_STEREO
+from depth_perception.inference.estimator import auto_mono, AUTO_STEREO
 from depth_perception.inference.sigma import calibration_path
 from depth_perception.parameters import MonoSettings, StereoSettings
 from depth_perception.settings import declarations_of, settings_with
@@ -101,7 +101,9 @@ def _choose(text: str, common: Sequence[str]) -> ModelChoice:
     name = name if equals else label
     on_pair = name.startswith(_ON_PAIR)
     name = name.removeprefix(_ON_PAIR)
-    card = load_card({'auto': AUTO_STEREO, 'auto-mono': AUTO_MONO}.get(name, name))
+    if name == 'auto-mono':
+        name = auto_mono(settings_with(MonoSettings(), _for_mono((*common, *assignments))))
+    card = load_card(AUTO_STEREO if name == 'auto' else name)
     task = 'stereo' if on_pair else str(card.task)
     if not equals:
         label = ','.join([f'{card.id}{"+pair" if on_pair else ""}', *assignments])
@@ -114,6 +116,12 @@ def _choose(text: str, common: Sequence[str]) -> ModelChoice:
     settings = choice.settings(compressed=False)  # refuses what is not accepted
     calibration = calibration_path(card, settings)
     return choice if calibration is None else replace(choice, sha256=_with(choice, calibration))
+
+
+def _for_mono(assignments: Sequence[str]) -> list[str]:
+    """Return those that the mono node knows."""
+    known = declarations_of(MonoSettings)
+    return [one for one in assignments if one.partition('=')[0] in known]
 
 
 def _with(choice: ModelChoice, calibration: Path) -> str:

@@ -24,7 +24,7 @@ from depth_perception.parameters import (
     StereoEstimatorSettings,
 )
 
-AUTO_MONO = 'floor-stixels'
+FLOOR_MONO, RELATIVE_MONO = 'floor-stixels', 'room-depth'
 AUTO_STEREO = 'depth-perception-stereo'
 MATCHER = 'sgbm'
 Opener: TypeAlias = Callable[[ModelCard, EstimatorSettings], Backend]
@@ -48,11 +48,20 @@ def open_estimator(
     opener = opener or open_backend
     if isinstance(settings, StereoEstimatorSettings):
         return _open_stereo(settings, opener)
-    card = load_card(AUTO_MONO if settings.model == 'auto' else settings.model)
+    card = load_card(auto_mono(settings) if settings.model == 'auto' else settings.model)
     if card.task != 'mono':
         raise ModelError(f'{card.id} is a {card.task} model; this is the mono estimator')
     backend = opener(card, settings)
     return MonoEstimator(with_tensor_names(card, backend), backend, settings)
+
+
+def auto_mono(settings: MonoEstimatorSettings) -> str:
+    """Return the card that `auto` means on one image.
+
+    Where the floor is known, what stands on it has its distance by geometry; else a network says
+    what lies before what, and references, a plug-in or a stored scale make metres of it.
+    """
+    return FLOOR_MONO if settings.floor_is_known else RELATIVE_MONO
 
 
 def _open_stereo(settings: StereoEstimatorSettings, opener: Opener) -> DepthEstimator[Any]:

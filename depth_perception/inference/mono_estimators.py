@@ -45,10 +45,11 @@ class _Scaling:
 
     def problem(self, settings: EstimatorSettings) -> str | None:
         """Return why there will be no metres, whatever the frames bring; None if there may be."""
-        if self.uses_ground and settings.ground__camera_height_m <= 0.0:
+        if self.uses_ground and not settings.floor_is_known:
             return (
-                f'{self._card.id} takes its scale from the floor, and the height of the camera '
-                'is not known; set ground.camera_height_m [m] and ground.pitch_deg [deg]'
+                f'{self._card.id} takes its scale from the floor, and the height of the camera is '
+                'not known; set ground.camera_height_m [m] and ground.pitch_deg [deg], or '
+                'ground.frame'
             )
         return self.scaler.missing(settings) or None
 

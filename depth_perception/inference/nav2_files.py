@@ -140,7 +140,7 @@ def _numbers(settings: Any, rate_hz: float) -> dict[str, str]:
     camera_m = settings.ground__camera_height_m
     origin_z = -0.1
     z_resolution = math.ceil((max(high, camera_m + 0.2) - origin_z) / 16.0 * 100.0) / 100.0
-    known = camera_m > 0.0 or bool(settings.ground__frame)
+    known = settings.floor_is_known
     return {
         'update_hz': _real(min(rate_hz, 10.0)),
         'window': str(2 * math.ceil(clear_m)),

@@ -179,14 +179,10 @@ def same_frame(one: str, other: str) -> bool:
 
 def _ground_of(ground_from_camera: Pose, settings: ReferenceSettings) -> GroundPose:
     across, down, ahead = (float(value) for value in -ground_from_camera[2, :3])
-    tilt_deg = getattr(settings, 'ground__tilt_sigma_deg', None)
-    sigmas = {} if tilt_deg is None else {'tilt_sigma_rad': math.radians(tilt_deg)}
-    height_sigma_m = getattr(settings, 'ground__height_sigma_m', None)
-    if height_sigma_m is not None:
-        sigmas['height_sigma_m'] = height_sigma_m
     return GroundPose(
         height_m=float(ground_from_camera[2, 3]),
         pitch_rad=math.asin(min(1.0, max(-1.0, ahead))),
         roll_rad=math.atan2(across, down),
-        **sigmas,
+        height_sigma_m=settings.ground__height_sigma_m,
+        tilt_sigma_rad=math.radians(settings.ground__tilt_sigma_deg),
     )

@@ -41,6 +41,17 @@ def test_parameters_of_one_task_do_not_disturb_the_other():
     )
 
 
+def test_the_default_on_one_image_follows_what_is_said_of_the_floor():
+    (relative,) = choose_models(['auto-mono'], ['scale.prior_s=0.5'])
+    (of_floor,) = choose_models(['auto-mono'], ['ground.camera_height_m=1.5'])
+    (named,) = choose_models(['auto-mono,ground.camera_height_m=1.5'], [])
+    assert [choice.card for choice in (relative, of_floor, named)] == [
+        'room-depth',
+        'floor-stixels',
+        'floor-stixels',
+    ]
+
+
 def test_mono_network_may_run_on_the_pair():
     (choice,) = choose_models(['pair:floor-stixels,sgbm.mode=hh'], [])
     assert (choice.label, choice.task) == ('floor-stixels+pair,sgbm.mode=hh', 'stereo')

@@ -110,6 +110,26 @@ def test_model_of_the_other_task_is_refused():
         open_estimator(MonoEstimatorSettings(model='sgbm'))
 
 
+@pytest.mark.parametrize(
+    ('given', 'wanted'),
+    [
+        ({}, 'room-depth'),
+        ({'ground__pitch_deg': 10.0}, 'room-depth'),
+        ({'ground__camera_height_m': 0.4}, 'floor-stixels'),
+        ({'ground__frame': 'base_footprint'}, 'floor-stixels'),
+    ],
+)
+def test_auto_on_one_image_needs_the_floor_only_where_it_is_known(given, wanted):
+    with open_estimator(MonoEstimatorSettings(**given)) as estimator:
+        assert estimator.card.id == wanted
+        assert estimator.metric_problem is None
+
+
+def test_the_floor_is_missed_where_a_model_needs_it():
+    with open_estimator(MonoEstimatorSettings(model='floor-stixels')) as estimator:
+        assert 'set ground.camera_height_m' in estimator.metric_problem
+
+
 def test_disparities_searched_are_those_of_the_input_image():
     # window-stereo searches 0.5 to 64 px at 400 px width.
     with open_estimator(dataclasses.replace(SETTINGS, model='window-stereo')) as estimator:
