@@ -8,6 +8,7 @@ from depth_perception.core.stereo import StereoRig
 from depth_perception.inference.cards import artifact_path, load_card
 from depth_perception.inference.estimator import open_estimator
 from depth_perception.parameters import StereoEstimatorSettings
+from network_cost import multiply_adds
 import numpy as np
 import pytest
 
@@ -127,30 +128,6 @@ def test_depth_comes_out_in_metres_with_an_error_bar():
     assert np.nanmedian(np.abs(estimate.depth / depth - 1.0)[box]) < 0.02
     assert estimate.valid[box].mean() > 0.95
     assert (estimate.sigma[estimate.valid] > 0.0).all()
-
-
-def multiply_adds(model, feeds):
-    """Return what convolutions and matrix products of a network do, from the shapes of a run."""
-    costly = [node for node in model.graph.node if node.op_type in ('Conv', 'MatMul')]
-    shapes = {name: value.shape for name, value in feeds.items()}
-    shapes |= {x.name: tuple(x.dims) for x in model.graph.initializer}
-    wanted = sorted({n for x in costly for n in (*x.input[:2], *x.output)} - set(shapes))
-    for name in wanted:
-        model.graph.output.add().name = name
-    plain = onnxruntime.SessionOptions()
-    plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    plain.log_severity_level = 3
-    run = onnxruntime.InferenceSession(
-        model.SerializeToString(), plain, providers=['CPUExecutionProvider']
-    )
-    shapes |= {n: x.shape for n, x in zip(wanted, run.run(wanted, feeds), strict=True)}
-    total = 0
-    for node in costly:
-        inner = shapes[node.input[0]][-1]
-        if node.op_type == 'Conv':
-            inner = int(np.prod(shapes[node.input[1]][1:]))
-        total += int(np.prod(shapes[node.output[0]])) * inner
-    return total
 
 
 def test_the_file_costs_at_most_12_gflop_at_640_by_480():

@@ -9,7 +9,7 @@ pytest.importorskip('torch', reason='training needs PyTorch')
 
 import torch
 
-from training.encoder import Same
+from training.encoder import Same, TAP_CHANNELS
 from training.mono.losses import (
     losses,
     multi_scale_gradient,
@@ -151,3 +151,22 @@ def test_the_exported_graph_says_what_the_network_says(network, tmp_path):
             inverse, log_variance = network(image)
         np.testing.assert_allclose(found[0], inverse.numpy(), rtol=0.02, atol=0.02)
         np.testing.assert_allclose(found[1], torch.exp(0.5 * log_variance).numpy(), rtol=0.05)
+
+
+def test_what_is_coarse_cannot_drown_what_is_fine():
+    torch.manual_seed(1)
+    network = MonoNetwork().train()
+    features = [7.0 * torch.randn(4, c, 32 >> k, 48 >> k) for k, c in enumerate(TAP_CHANNELS)]
+    network.encoder.forward = lambda _image: features
+    with torch.no_grad():  # the coarse features have grown, as they do in training
+        for parameter in network.refine[-1].parameters():
+            parameter.mul_(20.0)
+    sizes = {}
+    for name in ('narrow', 'lateral'):
+        for k, module in enumerate(getattr(network, name)):
+            module.register_forward_hook(
+                lambda _module, _input, out, key=(name, k): sizes.update({key: out.std().item()})
+            )
+    network(some(4, 3, 64, 96) / 2)
+    for k in range(len(network.narrow)):
+        assert sizes['lateral', k] > 0.5 * sizes['narrow', k]

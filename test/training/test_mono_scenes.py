@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ pytest.importorskip('cv2')
 from training.mono.scenes.catalogue import read_catalogue
 from training.mono.scenes.geometry import box, join, Materials, quad, Scene
 from training.mono.scenes.light import Camera, Lamp, look, render
+from training.mono.scenes.make_rooms import across
 
 LISTING = """id#1=x
 name#1=Table
@@ -103,3 +106,19 @@ def test_the_catalogue_gives_sizes_in_metres(tmp_path):
     np.testing.assert_allclose(high, [0.6, 0.74, 0.3], atol=1e-6)
     np.testing.assert_allclose(materials.colour[mesh.material[0]], [1.0, 0.0, 0.0])
     np.testing.assert_allclose(mesh.corners[1, 1], mesh.corners[0, 2])  # -2 is the third vertex
+
+
+def test_a_view_across_the_room_starts_at_a_wall_and_looks_at_the_far_side():
+    size = np.array([4.0, 2.6, 9.0])
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        position, target = across(SimpleNamespace(size=size), rng)
+        assert (position > 0.25).all()
+        assert (position < size - 0.25).all()
+        to_wall = np.minimum(position, size - position)[[0, 2]]
+        assert to_wall.max() <= 0.8 + 1e-9
+        assert (
+            np.sign((target - position)[[0, 2]]).tolist()
+            == np.where(position[[0, 2]] < size[[0, 2]] / 2, 1.0, -1.0).tolist()
+        )
+        assert 0.2 <= target[1] <= 1.3

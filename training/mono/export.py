@@ -33,6 +33,16 @@ class Exported(nn.Module):
         return inverse, torch.exp(0.5 * log_variance)
 
 
+def fold_bottom(network: MonoNetwork) -> None:
+    """Bring the normalisation of two summed convolutions into their weights, for good."""
+    mix, norm = network.lateral[-1]
+    factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    for conv in (mix, network.whole):
+        conv.weight *= factor.view(-1, 1, 1, 1)
+    network.whole.bias.copy_((network.whole.bias - norm.running_mean) * factor + norm.bias)
+    network.lateral[-1][1] = nn.Identity()
+
+
 def export(network: MonoNetwork, path: Path, size: tuple[int, int] | None = None) -> None:
     """Write the network.
 
@@ -44,6 +54,7 @@ def export(network: MonoNetwork, path: Path, size: tuple[int, int] | None = None
     network = copy.deepcopy(network).requires_grad_(False).float()
     network = network.to(memory_format=torch.contiguous_format)
     with_even_paddings(network)
+    fold_bottom(network)
     image = torch.rand(1, 3, *(size or (192, 256)))
     names = ['inverse_depth', 'sigma']
     free = {n: {2: 'height', 3: 'width'} for n in ('image', *names)} if size is None else None

@@ -21,7 +21,7 @@ class Weights:
     """Of the parts of the loss."""
 
     invariant: float = 1.0
-    gradient: float = 0.5
+    gradient: float = 1.0
     relative: float = 0.5
     sigma: float = 0.1
     unit: float = 0.02

@@ -16,9 +16,14 @@ from torch.nn import functional as F  # noqa: N812
 
 from training.encoder import Encoder, Same, TAP_CHANNELS
 
-WIDTHS = (24, 40, 64, 96, 128)
-OUTPUT_DIVISOR = 64.0  # brings the spread of the inverse depth near 1
+WIDTHS = (32, 48, 64, 96, 128)
+DEPTHS = (1, 2, 2, 2, 2)  # blocks at each size, fine to coarse
 MOST_LOG_VARIANCE = 8.0  # and the least is its negative
+
+
+def mixed(before: int, after: int) -> nn.Sequential:
+    """Return a mix of channels brought to one size: else what is coarse drowns what is fine."""
+    return nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
 
 
 class Refine(nn.Module):
@@ -43,13 +48,13 @@ class MonoNetwork(nn.Module):
         super().__init__()
         self.encoder = Encoder()
         self.lateral = nn.ModuleList(
-            nn.Conv2d(c, w, 1) for c, w in zip(TAP_CHANNELS, WIDTHS, strict=True)
+            mixed(c, w) for c, w in zip(TAP_CHANNELS, WIDTHS, strict=True)
         )
         self.whole = nn.Conv2d(TAP_CHANNELS[-1], WIDTHS[-1], 1)
-        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(WIDTHS))
+        self.narrow = nn.ModuleList(mixed(b, a) for a, b in pairwise(WIDTHS))
         self.refine = nn.ModuleList(
-            nn.Sequential(*(Refine(w) for _ in range(2 if k > 1 else 1)))
-            for k, w in enumerate(WIDTHS)
+            nn.Sequential(*(Refine(w) for _ in range(depth)))
+            for w, depth in zip(WIDTHS, DEPTHS, strict=True)
         )
         self.head = nn.Sequential(
             nn.Conv2d(WIDTHS[0], 24, 3, padding=1), nn.ReLU(), nn.Conv2d(24, 1, 3, padding=1)
@@ -67,15 +72,16 @@ class MonoNetwork(nn.Module):
             image: (B, 3, H, W) RGB in 0..1; H and W are multiples of 32.
         """
         taps = self.encoder((image - self.mean) / self.deviation)
-        x = self.lateral[-1](taps[-1]) + self.whole(taps[-1].mean((2, 3), keepdim=True))
-        x = self.refine[-1](x)
+        mix, norm = self.lateral[-1]
+        whole = self.whole(taps[-1].mean((2, 3), keepdim=True))
+        x = self.refine[-1](norm(mix(taps[-1]) + whole))
         for k in range(len(WIDTHS) - 2, -1, -1):
             x = F.interpolate(self.narrow[k](x), scale_factor=2.0, mode='bilinear')
             x = self.refine[k](x + self.lateral[k](taps[k]))
         # The doubt looks at the features without shaping them: its gradients would outweigh.
         out = torch.cat([self.head(x), self.doubt(x.detach())], 1)
         out = F.interpolate(out, scale_factor=2.0, mode='bilinear').float()
-        inverse = F.softplus(out[:, :1]) / OUTPUT_DIVISOR
+        inverse = F.softplus(out[:, :1])
         log_variance = MOST_LOG_VARIANCE * torch.tanh(out[:, 1:] / MOST_LOG_VARIANCE)
         return inverse, log_variance
 

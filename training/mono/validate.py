@@ -218,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('networks', type=Path, nargs='*', help='exported mono networks (.onnx)')
     parser.add_argument('--shared', type=Path, default=Path('../shared'))
-    parser.add_argument('--size', type=int, nargs=2, default=(192, 256), help='rows, columns')
+    parser.add_argument('--size', type=int, nargs=2, default=(224, 288), help='rows, columns')
     parser.add_argument('--json', type=Path)
     arguments = parser.parse_args()
     pictures = list(frames(arguments.shared))

@@ -21,13 +21,16 @@ from training.mono.scenes.textures import Textures
 
 VIEWS_PER_ROOM = 6
 ROOMS_PER_FILE = 8
+WHOLE_ROOM = 0.35  # of the views
 
 
 def pose(room: Room, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Returns a camera position (3,) and its rows right, down, forward (3, 3)."""
     w, h, d = room.size
     roll = float(rng.normal(0, 0.04)) if rng.random() < 0.8 else float(rng.normal(0, 0.25))
-    if room.tops and rng.random() < 0.45:
+    if rng.random() < WHOLE_ROOM:
+        position, target = across(room, rng)
+    elif room.tops and rng.random() < 0.45:
         low, high = room.tops[int(rng.integers(len(room.tops)))]
         target = rng.uniform(low, high) + np.array([0, rng.uniform(-0.1, 0.25), 0])
         away = float(rng.uniform(0.55, 2.0))
@@ -42,6 +45,18 @@ def pose(room: Room, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     yaw = float(np.arctan2(to[0], to[2]))
     pitch = float(np.clip(np.arctan2(to[1], np.hypot(to[0], to[2])), -1.1, 0.5))
     return position.astype(np.float32), look(yaw, pitch, roll)
+
+
+def across(room: Room, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where one stands near a wall or a corner, and looks through the whole room."""
+    size = room.size
+    corner = np.where(rng.random(3) < 0.5, 0.0, 1.0)
+    inwards = 1.0 - 2.0 * corner
+    position = corner * size + inwards * rng.uniform(0.3, 0.8, 3)
+    position[1] = rng.uniform(0.4, min(1.8, size[1] - 0.4))
+    target = (1.0 - corner) * size - inwards * rng.uniform(0.0, 0.5, 3) * size
+    target[1] = rng.uniform(0.2, 1.3)
+    return position, target
 
 
 def acceptable(depth: np.ndarray) -> bool:

@@ -95,7 +95,8 @@ def made_up(seed: int) -> np.ndarray:
         0.08 * rng.normal(size=(n, n)),
         0.03 * noise,
     ][seed % 8]
-    base = rng.uniform(60, 235, 3)
+    colourful = 0.06 if rng.random() < 0.7 else 0.4  # most walls and floors of homes are not
+    base = rng.uniform(60, 235) * np.exp(rng.normal(0, colourful, 3))
     other = base * rng.uniform(0.5, 1.4, 3)
     mix = np.clip(0.5 + pattern, 0, 1)[..., None]
     return np.clip(base * (1 - mix) + other * mix, 0, 255).astype(np.uint8)
