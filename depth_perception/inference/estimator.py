@@ -27,6 +27,7 @@ from depth_perception.parameters import (
 FLOOR_MONO, RELATIVE_MONO = 'floor-stixels', 'room-depth'
 AUTO_STEREO = 'depth-perception-stereo'
 MATCHER = 'sgbm'
+_WITHOUT_FLOOR = 'references', 'plugin', 'prior'  # scale.method
 Opener: TypeAlias = Callable[[ModelCard, EstimatorSettings], Backend]
 
 
@@ -58,10 +59,12 @@ def open_estimator(
 def auto_mono(settings: MonoEstimatorSettings) -> str:
     """Return the card that `auto` means on one image.
 
-    Where the floor is known, what stands on it has its distance by geometry; else a network says
-    what lies before what, and references, a plug-in or a stored scale make metres of it.
+    What stands on the floor has its distance by geometry, once it is known where the floor is.
+    Where the metres are asked for from elsewhere, a network says what lies before what.
     """
-    return FLOOR_MONO if settings.floor_is_known else RELATIVE_MONO
+    elsewhere = settings.scale__method in _WITHOUT_FLOOR
+    prior = settings.scale__prior_s > 0.0 and not settings.floor_is_known
+    return RELATIVE_MONO if elsewhere or prior else FLOOR_MONO
 
 
 def _open_stereo(settings: StereoEstimatorSettings, opener: Opener) -> DepthEstimator[Any]:

@@ -41,7 +41,7 @@ def test_parameters_of_one_task_do_not_disturb_the_other():
     )
 
 
-def test_the_default_on_one_image_follows_what_is_said_of_the_floor():
+def test_the_default_on_one_image_follows_what_is_said_of_the_scale():
     (relative,) = choose_models(['auto-mono'], ['scale.prior_s=0.5'])
     (of_floor,) = choose_models(['auto-mono'], ['ground.camera_height_m=1.5'])
     (named,) = choose_models(['auto-mono,ground.camera_height_m=1.5'], [])

@@ -113,21 +113,26 @@ def test_model_of_the_other_task_is_refused():
 @pytest.mark.parametrize(
     ('given', 'wanted'),
     [
-        ({}, 'room-depth'),
-        ({'ground__pitch_deg': 10.0}, 'room-depth'),
-        ({'ground__camera_height_m': 0.4}, 'floor-stixels'),
+        ({}, 'floor-stixels'),
         ({'ground__frame': 'base_footprint'}, 'floor-stixels'),
+        ({'scale__method': 'ground'}, 'floor-stixels'),
+        ({'scale__method': 'references'}, 'room-depth'),
+        ({'scale__method': 'references', 'ground__camera_height_m': 0.4}, 'room-depth'),
+        ({'scale__prior_s': 0.3}, 'room-depth'),
+        ({'scale__prior_s': 0.3, 'ground__camera_height_m': 0.4}, 'floor-stixels'),
     ],
 )
-def test_auto_on_one_image_needs_the_floor_only_where_it_is_known(given, wanted):
+def test_auto_on_one_image_follows_where_the_metres_come_from(given, wanted):
     with open_estimator(MonoEstimatorSettings(**given)) as estimator:
         assert estimator.card.id == wanted
-        assert estimator.metric_problem is None
 
 
 def test_the_floor_is_missed_where_a_model_needs_it():
-    with open_estimator(MonoEstimatorSettings(model='floor-stixels')) as estimator:
+    with open_estimator(MonoEstimatorSettings()) as estimator:
         assert 'set ground.camera_height_m' in estimator.metric_problem
+    by_tf = MonoEstimatorSettings(ground__frame='base_footprint')
+    with open_estimator(by_tf) as estimator:
+        assert estimator.metric_problem is None
 
 
 def test_disparities_searched_are_those_of_the_input_image():

@@ -7,7 +7,13 @@ import pytest
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='networks run on ONNX Runtime')
 
+from depth_perception.core.camera import PinholeCamera  # noqa: E402
+from depth_perception.core.estimate import Rung  # noqa: E402
+from depth_perception.core.frame import MonoFrame, Picture, Surroundings  # noqa: E402
+from depth_perception.core.scale_types import References  # noqa: E402
 from depth_perception.inference.cards import artifact_path, load_card  # noqa: E402
+from depth_perception.inference.estimator import open_estimator  # noqa: E402
+from depth_perception.parameters import MonoEstimatorSettings  # noqa: E402
 from network_cost import multiply_adds  # noqa: E402
 
 from training.mono.validate import fastdepth, frames, onnx_network, score  # noqa: E402
@@ -86,3 +92,29 @@ def test_edges_are_where_the_picture_has_them(path, shared_dir):
     jump[:, 4:-4] = np.abs(step) > 0.15 * np.ptp(truth[known])
     slope = np.abs(np.gradient(inverse, axis=1))
     assert slope[jump].mean() > 2.0 * slope[known].mean()
+
+
+def test_measured_points_make_metres_of_it_by_default(shared_dir):
+    settings = MonoEstimatorSettings(scale__method='references')
+    pictures = [frame for frame in frames(shared_dir) if frame.set == 'kinect'][::4]
+    rng = np.random.default_rng(5)
+    errors = []
+    with open_estimator(settings) as estimator:
+        assert estimator.card.id == MODEL
+        for frame in pictures:
+            height, width = frame.depth.shape
+            camera = PinholeCamera(width, height, 585.0, 585.0, 320.0, 240.0)
+            v, u = np.nonzero(frame.depth > 0)
+            some = rng.choice(u.size, 200, replace=False)
+            u, v = u[some], v[some]
+            rho = 1.0 / frame.depth[v, u]
+            points = References(u, v, rho, 0.01 * rho)
+            around = Surroundings(references=points)
+            found = estimator.estimate(
+                MonoFrame(Picture(frame.image, 'rgb'), camera, surroundings=around)
+            )
+            assert found.scale.rung in (Rung.REFERENCES, Rung.FILTERED)
+            known = (frame.depth > 0) & np.isfinite(found.depth)
+            assert known.sum() > 0.7 * (frame.depth > 0).sum()
+            errors.append(np.mean(np.abs(found.depth[known] / frame.depth[known] - 1.0)))
+    assert np.mean(errors) < 0.15
