@@ -184,6 +184,7 @@ class EstimatorSettings(GroundSettings, ScaleSettings, UncertaintySettings, Tens
         Raises:
             SettingsError: If min_depth_m is not below max_depth_m.
         """
+        super().check_together()
         if self.min_depth_m >= self.max_depth_m:
             raise SettingsError(
                 f'min_depth_m ({self.min_depth_m}) must be below max_depth_m ({self.max_depth_m})'

@@ -46,3 +46,19 @@ def test_table_has_a_row_per_setting():
     table = reference_table(MonoSettings)
     assert len(table.splitlines()) == 2 + len(dataclasses.fields(MonoSettings))
     assert '| `max_depth_m` | float | `20.0` | 0.1 to 1000 | yes |' in table
+
+
+@pytest.mark.parametrize('cls', [StereoSettings, MonoSettings])
+@pytest.mark.parametrize(
+    ('values', 'words'),
+    [
+        ({'min_depth_m': 5.0, 'max_depth_m': 4.0}, 'min_depth_m'),
+        ({'nav.min_range_m': 2.0, 'nav.max_range_m': 0.6}, 'nav.min_range_m'),
+        ({'color.depth_near_m': 3.0, 'color.depth_far_m': 2.0}, 'color.depth_near_m'),
+        ({'cloud.axes': 'body'}, 'cloud.frame_id'),
+        ({'reference.extrinsics': '1 2 3'}, 'reference.extrinsics'),
+    ],
+)
+def test_every_rule_about_several_settings_holds_in_both_nodes(cls, values, words):
+    with pytest.raises(SettingsError, match=words):
+        settings_from_mapping(cls, values)
