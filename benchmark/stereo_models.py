@@ -17,9 +17,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 from depth_perception.core.types import DisparityMap
-from depth_perception.evaluation.measures.stereo import background_interpolated
+from depth_perception.evaluation.opencv_baseline import opencv_filled
 from depth_perception.inference.estimator import open_estimator
 from depth_perception.parameters import StereoEstimatorSettings
 from honesty_scenes import HonestyScene, real_scenes
@@ -28,7 +27,7 @@ import numpy as np
 NETWORK = 'depth-perception-stereo-small'
 FUSED = 'depth-perception-stereo'
 CHOICES = ('sgbm=0', f'{NETWORK}=0', f'{FUSED}=0', f'{FUSED}=1000')
-PLANES = 192  # of OpenCV's matcher
+BASELINE, PLANES = 'OpenCV, holes filled', 192
 LIMITS_PX = 1.0, 2.0, 4.0, 8.0
 
 
@@ -69,26 +68,15 @@ def ungated(model: str, scenes: list[HonestyScene]) -> list[DisparityMap]:
     return found
 
 
-def opencv_filled(scenes: list[HonestyScene]) -> list[DisparityMap]:
-    """Return what OpenCV's matcher finds, its holes filled from the background."""
-    costs = 8 * 25, 32 * 25
-    matcher = cv2.StereoSGBM_create(0, PLANES, 5, *costs, 1, 0, 10, 100, 2)
-    found = []
-    for scene in scenes:
-        pair = [scene.frame.left.pixels, scene.frame.right.pixels]
-        grey = [cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in pair]
-        grey = [cv2.copyMakeBorder(x, 0, 0, PLANES, 0, cv2.BORDER_REPLICATE) for x in grey]
-        disparity = matcher.compute(*grey)[:, PLANES:].astype(np.float32) / np.float32(16.0)
-        disparity[disparity < 0.0] = np.nan
-        found.append(background_interpolated(disparity))
-    return found
-
-
 def print_every_pixel(scenes: list[HonestyScene]) -> None:
     """Print bad-2.0 [%] and mean error [px] by set."""
     print('| | set | bad-2.0 % | mean px |')
-    for name in (NETWORK, FUSED, 'OpenCV, holes filled'):
-        maps = ungated(name, scenes) if ' ' not in name else opencv_filled(scenes)
+    for name in (NETWORK, FUSED, BASELINE):
+        if name == BASELINE:
+            pairs = [(scene.frame.left.pixels, scene.frame.right.pixels) for scene in scenes]
+            maps = [opencv_filled(left, right, PLANES) for left, right in pairs]
+        else:
+            maps = ungated(name, scenes)
         rows: dict[str, list[tuple[float, float]]] = {}
         for scene, disparity in zip(scenes, maps, strict=True):
             error = np.abs(disparity - scene.truth)[np.isfinite(scene.truth)]

@@ -50,7 +50,7 @@ class _Scaling:
                 f'{self._card.id} takes its scale from the floor, and the height of the camera is '
                 'not known; set ground.camera_height_m [m] and ground.pitch_deg [deg], or '
                 'ground.frame. Without a floor, but with measured points (reference/points, '
-                'reference/depth): model auto and scale.method references'
+                'reference/depth), start it with model auto and scale.method references'
             )
         return self.scaler.missing(settings) or None
 

@@ -16,21 +16,19 @@ NAME = 'mono_depth_node'
 class Robot:
     """A mono node with a relative network, a camera, and a laser in the frame of the camera."""
 
-    def __init__(self, system, scene, coded_network, folder, **settings):
-        self.system, self.scene = system, scene
+    def __init__(self, system, scene, pixels, **settings):
+        self.system, self.scene, self.pixels = system, scene, pixels
         self.node = system.start(
             MonoDepthNode,
             threads=1,
             max_input_age_s=50.0,
             diagnostics_period_s=0.1,
-            model=coded_network.write_network(folder),
             reference__source='points',
             reference__sigma_m=0.005,
             **settings,
         )
         self.depths = system.peer.listen('/depth/image_rect', Image)
         self.status = system.status(NAME)
-        self.pixels = coded_network.picture_of((1.0 / scene.depth + 0.1) / 2.0)
         self.stamp_ns = time.time_ns()
         system.peer.until(lambda: self.node.state == 'active', 'active node')
 
@@ -77,7 +75,9 @@ class Robot:
 
 @pytest.fixture
 def robot(system, scene, coded_network, tmp_path):
-    return lambda **settings: Robot(system, scene, coded_network, tmp_path, **settings)
+    pixels = coded_network.picture_of((1.0 / scene.depth + 0.1) / 2.0)
+    model = coded_network.write_network(tmp_path)
+    return lambda **settings: Robot(system, scene, pixels, model=model, **settings)
 
 
 def test_metres_come_from_the_points_and_are_carried_on(robot):
@@ -121,3 +121,23 @@ def test_without_any_source_nothing_is_published_and_the_status_says_why(robot):
         assert part in error.message
     assert robot.depths == []
     robot.status.until_count('dropped not_metric')
+
+
+def test_by_default_our_network_serves_where_points_give_the_metres(system, new_scene, shared_dir):
+    cv2 = pytest.importorskip('cv2')
+    stem = shared_dir / 'data' / 'kinect_sequence' / 'frame-000024'
+    pixels = cv2.imread(f'{stem}.color.jpg')[..., ::-1]
+    depth = cv2.imread(f'{stem}.depth.png', cv2.IMREAD_UNCHANGED) / 1000.0
+    scene = new_scene(width=640, height=480)
+    scene.focal_px, scene.cx, scene.cy = 585.0, 320.0, 240.0
+    scene.depth = np.where((depth > 0.0) & (depth < 60.0), depth, np.nan)
+    robot = Robot(system, scene, np.ascontiguousarray(pixels), scale__method='references')
+    assert robot.node._estimator.card.id == 'room-depth'
+    assert robot.frame(1.0) == pytest.approx(1.0, abs=0.05)
+    image = robot.depths[-1]
+    found = np.frombuffer(image.data, '<f4').reshape(image.height, image.width)
+    error = np.abs(found / scene.depth - 1.0)
+    assert np.nanmean(error[np.isfinite(found)]) < 0.2
+    assert np.isfinite(found).mean() > 0.7
+    values = robot.status.until_count('scale references', least=150)
+    assert values['scale rung'] == 'references'

@@ -1,11 +1,10 @@
 """Bad-2.0 over all pixels of real scenes, beside OpenCV's matcher with its holes filled.
 
-    python -m training.stereo.validate SHARED_DATA CHECKPOINT_OR_ONNX [--size quarter half]
+    python -m training.stereo.validate SHARED_DATA CHECKPOINT_OR_ONNX_OR_sgbm [--all]
 
 The scenes are for validation only. A pixel counts wherever there is truth, occluded ones too, and
 nothing may be left out: holes of the matcher are filled as KITTI's devkit does it. Middlebury 2006
-(1/3 of the full size) and 2014 (1/4) are taken as they are; `--half` halves those of 2006 so that
-all are near quarter size.
+(1/3 of the full size) and 2014 (1/4) are taken as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import sys
 
 import cv2
 from depth_perception.evaluation.datasets.files import read_pfm
-from depth_perception.evaluation.measures.stereo import background_interpolated
+from depth_perception.evaluation.opencv_baseline import opencv_filled
 import numpy as np
 from numpy.typing import NDArray
 
@@ -124,16 +123,9 @@ def of_opencv(planes: int, mode: int = 0) -> Matcher:
         planes: Disparities searched, from 0.
         mode: Of OpenCV: 0 five paths, 1 eight, 2 three.
     """
-    block = 5
-    costs = 8 * block * block, 32 * block * block
-    matcher = cv2.StereoSGBM_create(0, planes, block, *costs, 1, 0, 10, 100, 2, mode)
 
     def match(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> tuple[Array, Array]:
-        grey = [cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (left, right)]
-        grey = [cv2.copyMakeBorder(x, 0, 0, planes, 0, cv2.BORDER_REPLICATE) for x in grey]
-        found = matcher.compute(*grey)[:, planes:].astype(np.float32) / np.float32(16.0)
-        found[found < 0.0] = np.nan
-        filled = background_interpolated(found)
+        filled = opencv_filled(left, right, planes, mode)
         return filled, np.ones_like(filled)
 
     return match
