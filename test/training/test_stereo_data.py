@@ -9,7 +9,6 @@ cv2 = pytest.importorskip('cv2')
 pytest.importorskip('torch', reason='training needs PyTorch (training/requirements.txt)')
 
 from training.stereo.data import (  # noqa: E402
-    cored,
     Crop,
     Pairs,
     PER_PX,
@@ -76,18 +75,6 @@ def test_cameras_change_both_views_but_not_their_size():
     assert min(a.min(), b.min()) >= 0.0
     assert max(a.max(), b.max()) <= 255.0
     assert np.abs(a - images[0]).mean() > 1.0
-
-
-def test_coring_takes_weak_detail_away_and_shrinks_strong_detail_by_its_level():
-    weak = np.full((64, 96, 3), 100.0, np.float32)
-    weak[::2] += 4.0  # rows that differ from their mean by 2
-    np.testing.assert_allclose(cored(weak, 3.0)[8:-8], 102.0, atol=0.05)
-    np.testing.assert_allclose(cored(weak, 0.5)[8:-8:2], 103.5, atol=0.05)
-    strong = np.full((64, 96, 3), 20.0, np.float32)
-    strong[:, 48:] = 220.0
-    found = cored(strong, 6.0)
-    assert np.ptp(found[:, 44:52]) > 180.0
-    assert np.abs(found - strong).max() <= 6.0 + 1e-4
 
 
 def test_the_same_seed_draws_the_same_crops(tmp_path):

@@ -111,12 +111,10 @@ def seen_by_camera(random: np.random.Generator, left: Array, right: Array) -> tu
     grey = random.random() * (random.random() < 0.4)
     noise = abs(random.normal(0.0, 2.5))
     blur = abs(random.normal(0.0, 0.5))
-    bare = random.uniform(1.0, 7.0) if random.random() < 0.35 else 0.0
     uneven = random.random() < 0.5
     out = []
     for side, image in enumerate((left, right)):
-        x = np.ascontiguousarray(image, np.float32)
-        x = (cored(x, bare) if bare else x) / np.float32(255.0)
+        x = np.ascontiguousarray(image, np.float32) / np.float32(255.0)
         own = gain
         power = gamma
         if uneven:
@@ -146,22 +144,6 @@ def seen_by_camera(random: np.random.Generator, left: Array, right: Array) -> tu
     if random.random() < 0.25:
         _hide(random, out[1])
     return out[0], out[1]
-
-
-def cored(image: Array, level: float) -> Array:
-    """Return the image without fine detail weaker than a level, as noise reduction leaves it.
-
-    Surfaces that are nearly bare become wholly so; their noise is then that of each camera alone.
-
-    Args:
-        image: (H, W, 3) float32, 0..255.
-        level: By which detail is shrunk, of 255.
-    """
-    base = cv2.GaussianBlur(image, (0, 0), 2.5)
-    detail = image - base
-    weak = np.clip(detail, -np.float32(level), np.float32(level))
-    left: Array = image - weak
-    return left
 
 
 def _turned(random: np.random.Generator, x: Array) -> Array:
